@@ -1,0 +1,1 @@
+"""tunnelpool: Cloudflare Tunnels and Load Balancing as Kubernetes custom resources."""
