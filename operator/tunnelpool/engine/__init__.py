@@ -1,1 +1,1 @@
-"""engine"""
+"""Store, queue and controller: what turns events into reconciliations, behind Protocols only."""

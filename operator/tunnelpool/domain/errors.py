@@ -1,0 +1,104 @@
+"""What can go wrong at either API, in the words that the engine decides by.
+
+    ApiError
+    ├── RetryableError            it may succeed later without anyone's doing
+    │   ├── RateLimitedError      the budget of the token is spent, `retry_after_s` says how long
+    │   ├── UnavailableError      5xx, time-out, no connection: nothing was changed
+    │   └── OutcomeUnknownError   a write was sent and its answer lost: it may have happened
+    ├── WaitingError              not now, because of another object
+    │   ├── StillReferencedError  1005
+    │   └── ActiveConnectionsError 1022
+    ├── NotFoundError             the object is gone: for a deletion that is success
+    ├── AlreadyExistsError        the name is taken
+    ├── StaleError                the object has changed since it was read (Kubernetes 409)
+    └── RefusedError              it fails until a person acts
+        ├── CredentialsError      the token is wrong, expired or disabled
+        ├── MissingPermissionError the token lacks a permission, `permission` says which
+        └── InvalidError          the API finds the object wrong (plan limits included)
+
+Boundary code (`cloudflare`, `kube`) translates everything into these; no httpx, aiohttp or kubernetes
+exception leaves it.
+"""
+
+from __future__ import annotations
+
+
+class ApiError(Exception):
+    """Something went wrong at an API. The message is fit for a condition: it holds no secret."""
+
+    def __init__(self, message: str, *, code: int | None = None, status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        """Cloudflare's error code."""
+        self.status = status
+        """HTTP status."""
+
+
+class RetryableError(ApiError):
+    """It may succeed later without anyone's doing."""
+
+    retry_after_s: float | None = None
+
+
+class RateLimitedError(RetryableError):
+    """The API has said 429, or the token's own budget is spent."""
+
+    def __init__(self, message: str, *, retry_after_s: float, code: int | None = None) -> None:
+        super().__init__(message, code=code, status=429)
+        self.retry_after_s = retry_after_s
+
+
+class UnavailableError(RetryableError):
+    """The API did not do it: 5xx before commit, no connection, a read that timed out."""
+
+
+class OutcomeUnknownError(RetryableError):
+    """A write was sent and its answer lost: look before it is sent again."""
+
+
+class WaitingError(ApiError):
+    """Not now, because of another object."""
+
+
+class StillReferencedError(WaitingError):
+    """Cloudflare 1005: other objects refer to this one."""
+
+
+class ActiveConnectionsError(WaitingError):
+    """Cloudflare 1022: connectors still run."""
+
+
+class NotFoundError(ApiError):
+    """The object is gone."""
+
+
+class AlreadyExistsError(ApiError):
+    """The name is taken."""
+
+
+class StaleError(ApiError):
+    """The object has changed since it was read."""
+
+
+class RefusedError(ApiError):
+    """It fails until a person acts."""
+
+
+class CredentialsError(RefusedError):
+    """The token is wrong, expired or disabled."""
+
+
+class MissingPermissionError(RefusedError):
+    """The token lacks a permission."""
+
+    def __init__(
+        self, message: str, *, permission: str, code: int | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message, code=code, status=status)
+        self.permission = permission
+        """As Cloudflare's dashboard calls it: `Load Balancing: Monitors and Pools Write`."""
+
+
+class InvalidError(RefusedError):
+    """The API finds the object wrong; limits of the plan come in this way too."""

@@ -1,0 +1,230 @@
+"""Cloudflare's objects in canonical form.
+
+Two equal values mean the same object at Cloudflare, whoever wrote it down: defaults of the server are
+filled in, what has no order is sorted, host names are lower case. A field that stands here is managed
+by tunnelpool; one that does not is never compared and never written. Field names are the names on the
+wire (see https://developers.cloudflare.com/api/), so that a difference can be written as a PATCH.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Generic, TypeVar
+
+from tunnelpool.domain.json import EMPTY, FrozenJson, FrozenObject, freeze
+
+TUNNEL_DOMAIN: Final = "cfargotunnel.com"
+
+
+class RemoteKind(StrEnum):
+    """The kinds of remote objects that tunnelpool owns, by the names that a person would use."""
+
+    MONITOR = "monitor"
+    POOL = "pool"
+    LOAD_BALANCER = "load balancer"
+    TUNNEL = "tunnel"
+    DNS_RECORD = "DNS record"
+
+
+LOAD_SHEDDING_DEFAULTS: Final = {
+    "default_percent": 0,
+    "default_policy": "random",
+    "session_percent": 0,
+    "session_policy": "hash",
+}
+RANDOM_STEERING_DEFAULTS: Final = {"default_weight": 1, "pool_weights": {}}
+ADAPTIVE_ROUTING_DEFAULTS: Final = {"failover_across_pools": False}
+LOCATION_STRATEGY_DEFAULTS: Final = {"mode": "pop", "prefer_ecs": "proximity"}
+SESSION_AFFINITY_ATTRIBUTES_DEFAULTS: Final = {
+    "samesite": "Auto",
+    "secure": "Auto",
+    "zero_downtime_failover": "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A health check. Times in seconds; port 0 is the default of the type."""
+
+    description: str
+    type: str = "https"
+    method: str = "GET"
+    path: str = "/"
+    port: int = 0
+    interval: int = 60
+    timeout: int = 5
+    retries: int = 2
+    consecutive_up: int = 0
+    consecutive_down: int = 0
+    expected_codes: str = "200"
+    expected_body: str = ""
+    header: FrozenJson = EMPTY
+    """`{name: [values]}`"""
+    follow_redirects: bool = False
+    allow_insecure: bool = False
+    probe_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One endpoint of a pool. Weight 0 to 1; host is the Host header, empty for none; port 0 for none."""
+
+    name: str
+    address: str
+    enabled: bool = True
+    weight: float = 1
+    port: int = 0
+    host: str = ""
+
+    @property
+    def tunnel_id(self) -> str | None:
+        """The tunnel that the origin is reached through, if it is one."""
+        head, _, domain = self.address.partition(".")
+        return head if domain == TUNNEL_DOMAIN else None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool; origins sorted by name. `monitor` is the id of the monitor or empty."""
+
+    name: str
+    origins: tuple[Origin, ...]
+    description: str = ""
+    enabled: bool = True
+    minimum_origins: int = 1
+    monitor: str = ""
+    check_regions: tuple[str, ...] = ()
+    """Sorted; empty means every data centre."""
+    latitude: float | None = None
+    longitude: float | None = None
+    load_shedding: FrozenJson = field(default_factory=lambda: freeze(LOAD_SHEDDING_DEFAULTS))
+    origin_steering: FrozenJson = field(default_factory=lambda: freeze({"policy": "random"}))
+    notification_filter: FrozenJson = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """A load balancer; pools by id. `ttl` 0 where the server decides (proxied)."""
+
+    name: str
+    default_pools: tuple[str, ...]
+    fallback_pool: str
+    description: str = ""
+    enabled: bool = True
+    proxied: bool = True
+    ttl: int = 0
+    steering_policy: str = "off"
+    region_pools: FrozenJson = EMPTY
+    country_pools: FrozenJson = EMPTY
+    pop_pools: FrozenJson = EMPTY
+    random_steering: FrozenJson = field(default_factory=lambda: freeze(RANDOM_STEERING_DEFAULTS))
+    session_affinity: str = "none"
+    session_affinity_ttl: int = 0
+    """0 where the server decides."""
+    session_affinity_attributes: FrozenJson = field(
+        default_factory=lambda: freeze(SESSION_AFFINITY_ATTRIBUTES_DEFAULTS)
+    )
+    adaptive_routing: FrozenJson = field(default_factory=lambda: freeze(ADAPTIVE_ROUTING_DEFAULTS))
+    location_strategy: FrozenJson = field(default_factory=lambda: freeze(LOCATION_STRATEGY_DEFAULTS))
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """Ids of all pools that the load balancer refers to."""
+        found = {*self.default_pools, self.fallback_pool}
+        for places in (self.region_pools, self.country_pools, self.pop_pools):
+            if isinstance(places, FrozenObject):
+                found.update(str(pool) for _, pools in places if isinstance(pools, tuple) for pool in pools)
+        return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A remotely managed tunnel: at Cloudflare it is little more than its name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRecord:
+    """A DNS record; ttl 1 is automatic."""
+
+    name: str
+    type: str
+    content: str
+    proxied: bool = True
+    ttl: int = 1
+    comment: str = ""
+
+
+RemoteValue = Monitor | Pool | LoadBalancer | Tunnel | DnsRecord
+T_co = TypeVar("T_co", Monitor, Pool, LoadBalancer, Tunnel, DnsRecord, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Generic[T_co]):
+    """A remote object as a listing shows it."""
+
+    id: str
+    value: T_co
+    zone_id: str = ""
+    """Of load balancers and DNS records."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolHealth:
+    """What the listing of pools says of one of them; None where there is no verdict."""
+
+    healthy: bool | None = None
+    origins: Mapping[str, bool | None] = field(default_factory=dict)
+    """By origin name."""
+    disabled_at: Mapping[str, datetime] = field(default_factory=dict)
+    """By origin name, of the disabled ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPool(Observed[Pool]):
+    """A pool and its health, which the same listing tells."""
+
+    health: PoolHealth = field(default_factory=PoolHealth)
+
+
+class TunnelStatus(StrEnum):
+    """What Cloudflare says of a tunnel's connections."""
+
+    INACTIVE = "inactive"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedTunnel(Observed[Tunnel]):
+    """A tunnel and the state of its connections."""
+
+    status: TunnelStatus = TunnelStatus.INACTIVE
+    remotely_managed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone of the account, by its name in lower case."""
+
+    id: str
+    name: str
+
+
+KIND_OF: Final[Mapping[type, RemoteKind]] = {
+    Monitor: RemoteKind.MONITOR,
+    Pool: RemoteKind.POOL,
+    LoadBalancer: RemoteKind.LOAD_BALANCER,
+    Tunnel: RemoteKind.TUNNEL,
+    DnsRecord: RemoteKind.DNS_RECORD,
+}
+
+
+def tunnel_address(tunnel_id: str) -> str:
+    """Name under which a pool reaches a tunnel."""
+    return f"{tunnel_id}.{TUNNEL_DOMAIN}"

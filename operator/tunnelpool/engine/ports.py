@@ -1,0 +1,137 @@
+"""What the engine asks of the world. `cloudflare` and `kube` implement it; tests have fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tunnelpool.domain.remote import (
+    DnsRecord,
+    LoadBalancer,
+    Monitor,
+    Observed,
+    ObservedPool,
+    ObservedTunnel,
+    RemoteKind,
+    Zone,
+)
+from tunnelpool.plan.steps import ClusterStep, RemoteStep
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of Cloudflare and the token that opens it; the token is in no representation."""
+
+    id: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a refreshed listing showed to be different: the names of objects, old and new."""
+
+    kind: RemoteKind
+    objects: tuple[Observed[Any], ...]
+
+
+class Cloud(Protocol):
+    """One account, through listings that are kept: read once, written through, refreshed by a sweep.
+
+    All methods raise `tunnelpool.domain.errors.ApiError` and nothing else. A listing method answers
+    from memory if it has been read; `fresh=True` reads it again first. Concurrent readers share one
+    request.
+    """
+
+    async def verify(self) -> None:
+        """Check that the token is valid and active.
+
+        Raises:
+            CredentialsError: it is not, and why.
+
+        """
+
+    async def zones(self) -> Sequence[Zone]:
+        """List the zones of the account."""
+
+    async def tunnels(self, *, fresh: bool = False) -> Sequence[ObservedTunnel]:
+        """List the tunnels that are not deleted."""
+
+    async def monitors(self, *, fresh: bool = False) -> Sequence[Observed[Monitor]]:
+        """List the monitors."""
+
+    async def pools(self, *, fresh: bool = False) -> Sequence[ObservedPool]:
+        """List the pools with their health."""
+
+    async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:
+        """List the load balancers of a zone."""
+
+    async def dns_records(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[DnsRecord]]:
+        """List the DNS records of a zone."""
+
+    async def ssl_mode(self, zone_id: str) -> str:
+        """Read how Cloudflare reaches origins of a zone: `off`, `flexible`, `full`, `strict`, `origin_pull`.
+
+        Kept for as long as a listing of load balancers.
+
+        Raises:
+            MissingPermissionError: the token may not read the zone's settings.
+
+        """
+
+    async def token(self, tunnel_id: str) -> str:
+        """Fetch the token that a connector of the tunnel runs with."""
+
+    async def execute(self, step: RemoteStep) -> None:
+        """Carry out one step and write its answer through to the listings.
+
+        A deletion of what is gone is success. After a lost answer to a creation, the same creation is
+        refused with `OutcomeUnknownError` until two fresh listings, some seconds apart, lack the object.
+        """
+
+    async def sweep(self) -> Sequence[Changed]:
+        """Read again each listing that has reached its age, and tell what is different."""
+
+
+class Clouds(Protocol):
+    """All accounts; two callers with the same token share budget and listings."""
+
+    def account(self, account: Account) -> Cloud:
+        """Hand out the account's view; a changed token replaces the old one and keeps the listings."""
+
+
+class Cluster(Protocol):
+    """Writes to the Kubernetes API, and the two reads that the watches do not bring."""
+
+    async def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
+        """Read a Secret's data, decoded.
+
+        Raises:
+            NotFoundError: there is none.
+
+        """
+
+    async def execute(self, step: ClusterStep, *, token: str | None = None) -> Mapping[str, Any] | None:
+        """Carry out one step; answer with the object as it stands now, None if it is gone.
+
+        `token` belongs to `WriteConnectorSecret` and becomes its key `token`. A deletion of what is
+        gone is success. `CreateObject` raises `AlreadyExistsError`, `SetFinalizer` `StaleError`.
+        """
+
+    async def write_status(
+        self, kind: str, namespace: str, name: str, status: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Replace the status of one of our resources; answer with the object, None if it is gone."""
+
+    async def event(self, regarding: Mapping[str, Any], *, reason: str, message: str, warning: bool) -> None:
+        """Post an Event about an object; failing to is logged and harmless."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can step it."""
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
