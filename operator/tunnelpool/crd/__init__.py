@@ -1,1 +1,1 @@
-"""crd"""
+"""The custom resources: typed models, and the CustomResourceDefinitions generated from them."""

@@ -1,0 +1,142 @@
+"""What the models of all kinds share: configuration, metadata, the look of a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
+
+from tunnelpool.crd.conditions import Condition
+from tunnelpool.crd.rules import VALIDATIONS, Rule
+
+GROUP: Final = "tunnelpool.dev"
+CATEGORY: Final = "tunnelpool"
+
+
+class Model(BaseModel):
+    """A part of a resource: immutable, camelCase on the wire, unknown fields ignored when read."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+    )
+
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+    """CEL rules over several fields of this object."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> dict[str, Any]:
+        """Write the rules into the schema of the model."""
+        found = handler.resolve_ref_schema(handler(schema))
+        if cls.RULES:
+            found[VALIDATIONS] = [rule.manifest() for rule in cls.RULES]
+        return found
+
+    def wire(self) -> dict[str, Any]:
+        """Write the object as the Kubernetes API has it: camelCase, JSON values, absent instead of null."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class ObjectMeta(Model):
+    """The part of `metadata` that the operator reads."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    finalizers: tuple[str, ...] = ()
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    annotations: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Status(Model):
+    """What every status has."""
+
+    observed_generation: int | None = Field(default=None, ge=0)
+    """The `metadata.generation` that this status describes."""
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    """`Ready`, `Reconciling` and `Stalled` as kstatus reads them, and those of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of `kubectl get`; priority 1 shows it with `-o wide` only."""
+
+    name: str
+    json_path: str
+    type: str = "string"
+    description: str = ""
+    priority: int = 0
+
+
+def condition_column(name: str, condition: str, field: str, description: str, *, priority: int = 0) -> Column:
+    """Show one field of one condition."""
+    path = f'.status.conditions[?(@.type=="{condition}")].{field}'
+    return Column(name, path, description=description, priority=priority)
+
+
+READY_COLUMNS: Final = (
+    condition_column("Ready", "Ready", "status", "Whether everything that was asked for is in force."),
+    condition_column("Reason", "Ready", "reason", "Why it is ready or not, in one word."),
+    condition_column("Message", "Ready", "message", "What to do, where something is to be done.", priority=1),
+)
+AGE_COLUMN: Final = Column("Age", ".metadata.creationTimestamp", "date")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How a kind is called, and how `kubectl get` shows it between its name and `Ready`."""
+
+    kind: str
+    plural: str
+    singular: str
+    short: str
+    columns: tuple[Column, ...]
+
+
+class Resource(Model):
+    """A custom resource: what it is called, whose it is, what is wanted and what is."""
+
+    NAMES: ClassVar[Names]
+    VERSION: ClassVar[str]
+
+    metadata: ObjectMeta
+    spec: Model
+    status: Status = Status()
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind."""
+        return self.NAMES.kind
+
+    @property
+    def api_version(self) -> str:
+        """Group and version, as in a manifest."""
+        return f"{GROUP}/{self.VERSION}"
+
+    @property
+    def deleting(self) -> bool:
+        """Whether somebody has asked for the object's deletion."""
+        return self.metadata.deletion_timestamp is not None
+
+    def __str__(self) -> str:
+        """Write `Tunnel default/web`, as messages name an object."""
+        return f"{self.kind} {self.metadata.namespace}/{self.metadata.name}"

@@ -1,0 +1,198 @@
+"""Tunnel: a hostname, the service behind it, and the connectors that join the two."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import Field
+
+from tunnelpool.crd.base import AGE_COLUMN, READY_COLUMNS, Column, Model, Names, Resource, Status
+from tunnelpool.crd.fields import (
+    CredentialsRef,
+    Health,
+    Hostname,
+    OriginWeight,
+    PoolName,
+    Port,
+    RemoteId,
+    ServiceName,
+    ServiceUrl,
+    StatusName,
+)
+from tunnelpool.crd.rules import Rule
+from tunnelpool.crd.v1alpha1.origin_request import OriginRequest
+from tunnelpool.crd.v1alpha1.pod_template import PodTemplate
+
+Registration: TypeAlias = Literal["PerReplica", "Shared"]
+Protocol: TypeAlias = Literal["auto", "quic", "http2"]
+OriginState: TypeAlias = Literal["Registered", "Draining", "OutByOperator", "Disabled"]
+
+
+class ServiceRef(Model):
+    """A Service in the Tunnel's namespace."""
+
+    name: ServiceName
+    """Name of the Service."""
+    port: Port
+    """Number of the Service's port."""
+    scheme: Literal["http", "https"] = "http"
+    """How the connector speaks to the Service."""
+
+
+class TunnelSpec(Model):
+    """What is wanted of a Tunnel."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.service) != has(self.serviceRef)", "must have exactly one of `service` and `serviceRef`"
+        ),
+    )
+
+    hostname: Annotated[
+        Hostname,
+        Rule("self == oldSelf", "must not change: create another Tunnel for another hostname"),
+    ]
+    """Public host name, in a zone of the Cloudflare account. It cannot be changed."""
+    service: ServiceUrl | None = None
+    """URL of the service that answers, as the connector pods reach it: `http://web.default.svc:8080`.
+    Without path. Exactly one of `service` and `serviceRef` is given."""
+    service_ref: ServiceRef | None = None
+    """The Service that answers, by name, instead of `service`."""
+    pool: PoolName | None = None
+    """Name of the load balancer pool to join, as `name` of an LBPool or without one: pool and load
+    balancer are created where no object describes them. Without `pool` the hostname gets a proxied
+    CNAME to the tunnel and no load balancer is needed."""
+    replicas: int = Field(default=2, ge=0, le=20)
+    """How many connectors run. With 0 the origins leave the pool."""
+    registration: Registration = "PerReplica"
+    """`PerReplica`: each connector is a tunnel and an origin of its own, so that each is weighed, drained
+    and health-checked alone. `Shared`: all connectors share one tunnel and one origin, billed once."""
+    weight: OriginWeight = 1
+    """Share of the pool's requests that each origin takes, relative to the other origins: 0 to 1 in steps
+    of 0.01. An origin of weight 0 is probed and takes no new requests."""
+    connections: int = Field(default=4, ge=1, le=4)
+    """How many connections to the edge each connector holds."""
+    protocol: Protocol | None = None
+    """Transport between connector and edge. Default: the operator's setting, `auto` unless said otherwise."""
+    drain_seconds: int = Field(default=15, ge=0, le=600)
+    """How long an origin that is taken out may end its requests before its connector stops, in seconds."""
+    origin_request: OriginRequest | None = None
+    """How the connector speaks to the service, in cloudflared's own names."""
+    pod_template: PodTemplate | None = None
+    """What the connector pods have beyond the operator's defaults."""
+    credentials_ref: CredentialsRef | None = None
+    """The Secret with the API token and the account. Default: the operator's own credentials."""
+
+    def service_url(self, namespace: str) -> str:
+        """Return the URL that the connector forwards to, for a Tunnel of this namespace.
+
+        Raises:
+            ValueError: neither or both of `service` and `serviceRef` are given; admission forbids it.
+
+        """
+        if (self.service is None) == (self.service_ref is None):
+            raise ValueError("must have exactly one of `service` and `serviceRef`")
+        if self.service_ref is None:
+            return str(self.service)
+        return f"{self.service_ref.scheme}://{self.service_ref.name}.{namespace}.svc:{self.service_ref.port}"
+
+
+class TunnelOrigin(Model):
+    """One tunnel of the Tunnel and the connectors that serve it."""
+
+    name: StatusName
+    """Name of the tunnel, and of the origin in the pool."""
+    tunnel_id: Annotated[RemoteId, Field(alias="tunnelID")]
+    """Cloudflare's id of the tunnel."""
+    deployment: StatusName
+    """The Deployment whose pods are its connectors."""
+    state: OriginState
+    """`Registered`: takes requests. `Draining`: on its way out. `OutByOperator`: taken out because no
+    connector serves it; it comes back by itself. `Disabled`: switched off by somebody else."""
+    healthy: bool | None = None
+    """What Cloudflare's health check says; absent without verdict."""
+
+
+class TunnelPoolStatus(Model):
+    """The pool that the Tunnel has joined, with all of its origins, also those of others."""
+
+    id: RemoteId | None = None
+    """Cloudflare's id of the pool."""
+    name: StatusName
+    """Name of the pool."""
+    health: Health = "unknown"
+    """`healthy`: all origins are up. `degraded`: some are down, the threshold is met. `critical`: fewer
+    than `minimumOrigins` are up, traffic goes elsewhere. `unknown`: no verdict yet."""
+    healthy_origins: int = Field(default=0, ge=0)
+    """How many origins are up."""
+    origins: int = Field(default=0, ge=0)
+    """How many origins the pool has."""
+    minimum_origins: int = Field(default=1, ge=0)
+    """How many must be up, else the pool fails over."""
+
+
+class TunnelLoadBalancerStatus(Model):
+    """The load balancer that answers for the hostname."""
+
+    id: RemoteId | None = None
+    """Cloudflare's id of the load balancer."""
+    serving_pools: tuple[StatusName, ...] = Field(default=(), max_length=64)
+    """Names of the pools that answer now, by the health that Cloudflare reports."""
+    on_fallback: bool = False
+    """Whether the fallback pool answers because every other pool is down."""
+
+
+class TunnelStatus(Status):
+    """How a Tunnel stands."""
+
+    replicas: int | None = Field(default=None, ge=0)
+    """How many connectors exist."""
+    ready_replicas: int | None = Field(default=None, ge=0)
+    """How many connectors are connected to the edge."""
+    billable_origins: int | None = Field(default=None, ge=0)
+    """How many origins Cloudflare bills for this Tunnel."""
+    origins: tuple[TunnelOrigin, ...] = Field(
+        default=(),
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    """The tunnels and their connectors."""
+    pool: TunnelPoolStatus | None = None
+    """The pool that was joined."""
+    load_balancer: TunnelLoadBalancerStatus | None = None
+    """The load balancer of the hostname."""
+
+
+class Tunnel(Resource):
+    """A public hostname that connectors in this cluster answer for, through Cloudflare Tunnel.
+
+    With `pool` its connectors are origins of that load balancer pool.
+    """
+
+    VERSION = "v1alpha1"
+    NAMES = Names(
+        kind="Tunnel",
+        plural="tunnels",
+        singular="tunnel",
+        short="tun",
+        columns=(
+            Column("Hostname", ".spec.hostname", description="The public host name."),
+            Column("Pool", ".spec.pool", description="The pool that the Tunnel joins."),
+            Column("Connected", ".status.readyReplicas", "integer", "Connectors that are connected."),
+            Column("Replicas", ".status.replicas", "integer", "Connectors that exist."),
+            Column("Health", ".status.pool.health", description="Health of the pool."),
+            *READY_COLUMNS,
+            Column("Origins", ".status.billableOrigins", "integer", "Origins that are billed.", priority=1),
+            Column(
+                "Fallback",
+                ".status.loadBalancer.onFallback",
+                "boolean",
+                "Whether the fallback pool answers.",
+                priority=1,
+            ),
+            AGE_COLUMN,
+        ),
+    )
+
+    spec: TunnelSpec
+    status: TunnelStatus = TunnelStatus()
