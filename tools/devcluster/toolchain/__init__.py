@@ -1,0 +1,1 @@
+"""Builds the pinned Go programs (Kubernetes, etcd, helm) into a cache outside the tree."""
