@@ -103,7 +103,9 @@ class TunnelResponse:
 class Tunnels(Protocol):
     """What the rest of the edge asks of the terminator."""
 
-    async def request(self, tunnel_id: str, request: TunnelRequest, *, timeout_s: float | None = None) -> TunnelResponse:
+    async def request(
+        self, tunnel_id: str, request: TunnelRequest, *, timeout_s: float | None = None
+    ) -> TunnelResponse:
         """Send a request over one live connection of the tunnel.
 
         The caller must read `body` to its end or call `aclose()` on it.

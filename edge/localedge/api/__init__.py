@@ -1,0 +1,1 @@
+"""The REST API v4: routes by resource, envelope, errors, tokens."""

@@ -1,0 +1,1 @@
+"""Which pool and which origin answer a request. Pure, with injected chance."""

@@ -1,0 +1,1 @@
+"""`/_edge`: what a test or a person asks of the stand-in itself, never of Cloudflare."""

@@ -1,0 +1,1 @@
+"""The public side: requests of visitors and the two ways to an origin."""

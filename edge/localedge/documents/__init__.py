@@ -1,0 +1,1 @@
+"""What a written object must look like: defaults, limits and refusals. Pure."""

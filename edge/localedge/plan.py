@@ -1,0 +1,65 @@
+"""What an account may do: the limits of Cloudflare's plans (`docs`: load balancing, limits)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class PlanName(StrEnum):
+    """The plans by the names that Cloudflare gives them."""
+
+    PRO = "pro"
+    BUSINESS = "business"
+    ENTERPRISE = "enterprise"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Limits of load balancing. Without the add-on all counts are 0."""
+
+    name: PlanName
+    min_interval_s: int
+    pools: int
+    origins: int
+    """Endpoints in the whole account, and so the most in one pool."""
+    load_balancers: int
+    monitors: int
+    steering_policies: frozenset[str]
+    may_probe_everywhere: bool
+    """`check_regions: null`, every data centre, is for Enterprise."""
+
+    def without_load_balancing(self) -> Plan:
+        """Return the same plan, the add-on not bought."""
+        return replace(self, pools=0, origins=0, load_balancers=0)
+
+
+_SELF_SERVICE_STEERING = frozenset({"off", "random"})
+
+PLANS: dict[PlanName, Plan] = {
+    PlanName.PRO: Plan(PlanName.PRO, 60, 20, 20, 20, 30, _SELF_SERVICE_STEERING, may_probe_everywhere=False),
+    PlanName.BUSINESS: Plan(
+        PlanName.BUSINESS, 15, 20, 20, 20, 30, _SELF_SERVICE_STEERING, may_probe_everywhere=False
+    ),
+    # Enterprise is by contract; these are large enough for any test and still end.
+    PlanName.ENTERPRISE: Plan(
+        PlanName.ENTERPRISE,
+        10,
+        5_000,
+        50_000,
+        5_000,
+        7_500,
+        frozenset(
+            {
+                "off",
+                "geo",
+                "random",
+                "dynamic_latency",
+                "proximity",
+                "least_outstanding_requests",
+                "least_connections",
+            }
+        ),
+        may_probe_everywhere=True,
+    ),
+}

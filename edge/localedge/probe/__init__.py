@@ -1,0 +1,1 @@
+"""Monitors: what is probed when, and what a result means."""
