@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import Field, WithJsonSchema
 
 from tunnelpool.crd.base import Model
-from tunnelpool.crd.rules import Check, matching
+from tunnelpool.crd.rules import Check, in_steps_of, matching
 
 _LABEL: Final = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _DOTTED: Final = rf"{_LABEL}(?:\.{_LABEL})+"
@@ -69,8 +69,8 @@ ServiceName: TypeAlias = Annotated[
     matching(_LABEL, "must be the name of a Service in the same namespace"),
 ]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
-OriginWeight: TypeAlias = Annotated[float, Field(ge=0, le=1, multiple_of=0.01)]
-PoolWeight: TypeAlias = Annotated[float, Field(ge=0, le=1, multiple_of=0.1)]
+OriginWeight: TypeAlias = Annotated[float, Field(ge=0, le=1), in_steps_of(0.01)]
+PoolWeight: TypeAlias = Annotated[float, Field(ge=0, le=1), in_steps_of(0.1)]
 Percent: TypeAlias = Annotated[float, Field(ge=0, le=100)]
 Description: TypeAlias = Annotated[str, Field(max_length=500)]
 """Cloudflare takes 1024 characters; the rest is for the operator's mark."""

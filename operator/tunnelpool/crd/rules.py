@@ -17,6 +17,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 VALIDATIONS: Final = "x-kubernetes-validations"
+_ROUNDING: Final = 0.0001
+"""What binary fractions may be off by: a hundredth of a step is told from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,21 @@ def matching(pattern: str, message: str) -> Check:
         f"self.matches(r'^(?:{pattern})$')",
         message,
         accepts=lambda text: compiled.fullmatch(text) is not None,
+    )
+
+
+def in_steps_of(step: float) -> Check:
+    """Check that a number is a multiple of a step such as 0.01.
+
+    Not `multipleOf`: the API server takes the step as an integer, that is 0, where the value is one.
+    """
+    per_unit = round(1 / step)
+    scaled = f"self * {per_unit}.0"
+    nearest = f"double(int({scaled} + 0.5))"
+    return Check(
+        f"{scaled} - {nearest} < {_ROUNDING} && {nearest} - {scaled} < {_ROUNDING}",
+        f"must be a multiple of {step}",
+        accepts=lambda number: abs(number * per_unit - round(number * per_unit)) < _ROUNDING,
     )
 
 

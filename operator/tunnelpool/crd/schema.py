@@ -33,8 +33,11 @@ def resource_schema(model: type[Resource]) -> dict[str, Any]:
     rules = {VALIDATIONS: [rule.manifest() for rule in model.RULES]} if model.RULES else {}
     required = {"required": ["spec"]} if model.model_fields["spec"].is_required() else {}
     if not required:
-        # Rules and readers may then rely on `spec` and on the defaults inside it.
-        spec["default"] = {}
+        # Rules and readers may then rely on `spec`. The API server judges the default as it stands,
+        # before it fills in those inside, so they are written out.
+        spec["default"] = {
+            name: node["default"] for name, node in spec["properties"].items() if "default" in node
+        }
     return {
         "type": "object",
         "description": _text(inspect.getdoc(model) or ""),
@@ -74,6 +77,8 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any], *, defa
                 }
             case "items" | "additionalProperties":
                 out[key] = _structural(value, definitions, defaults=defaults)
+            case "propertyNames":
+                raise TypeError("a structural schema says nothing of keys: declare a rule, see keys_matching")
             case "anyOf" if not node.get(_INT_OR_STRING):
                 raise TypeError(f"a structural schema has no unions: {value}")
             case _:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tunnelpool.crd.base import AGE_COLUMN, READY_COLUMNS, Column, Model, Names, Resource, Status
 from tunnelpool.crd.fields import CredentialsRef, Description, Hostname, Port, RemoteId
-from tunnelpool.crd.rules import Check, Rule, matching
+from tunnelpool.crd.rules import Check, Rule, keys_matching, matching
 
 CheckType: TypeAlias = Literal["http", "https", "tcp", "udp_icmp", "icmp_ping", "smtp"]
 
@@ -29,10 +29,13 @@ ExpectedCodes: TypeAlias = Annotated[
 ]
 Headers: TypeAlias = Annotated[
     Mapping[
-        Annotated[str, Field(max_length=256)],
+        str,
         Annotated[tuple[Annotated[str, Field(max_length=1024)], ...], Field(min_length=1, max_length=8)],
     ],
     Field(max_length=16),
+    keys_matching(
+        r"[A-Za-z0-9_-]{1,100}", "must have names of headers as keys: letters, digits, '-' and '_'"
+    ),
     Check(
         "self.all(name, !(name.lowerAscii() in ['host', 'user-agent']))",
         "must not hold 'Host', which is `hostHeader`, nor 'User-Agent', which is Cloudflare's own",
