@@ -58,16 +58,4 @@ class HostKey:
         return f"host/{self.hostname}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class CredentialsKey:
-    """A Secret with an API token and an account id."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        """Write the key as it stands in logs."""
-        return f"credentials/{self.namespace}/{self.name}"
-
-
-Key: TypeAlias = TunnelKey | MonitorKey | PoolKey | HostKey | CredentialsKey
+Key: TypeAlias = TunnelKey | MonitorKey | PoolKey | HostKey

@@ -172,6 +172,11 @@ class Observed(Generic[T_co]):
     zone_id: str = ""
     """Of load balancers and DNS records."""
 
+    @property
+    def title(self) -> str:
+        """Name for people: monitors have none, so it is their description."""
+        return self.value.description if isinstance(self.value, Monitor) else self.value.name
+
 
 @dataclass(frozen=True, slots=True)
 class PoolHealth:

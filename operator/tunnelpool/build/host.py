@@ -1,0 +1,276 @@
+"""A host name: the load balancer that answers for it, or the CNAME of a Tunnel without a pool.
+
+A load balancer silently beats a DNS record of the same name, so it comes only when something can answer,
+and never over a record that is not ours (law 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from tunnelpool.build.ownership import foreign, is_ours
+from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site
+from tunnelpool.crd.v1alpha1 import LoadBalancer
+from tunnelpool.domain.json import FrozenJson, freeze, with_defaults
+from tunnelpool.domain.keys import HostKey
+from tunnelpool.domain.ownership import Mark, marked
+from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.domain.remote import (
+    ADAPTIVE_ROUTING_DEFAULTS,
+    LOCATION_STRATEGY_DEFAULTS,
+    RANDOM_STEERING_DEFAULTS,
+    SESSION_AFFINITY_ATTRIBUTES_DEFAULTS,
+    DnsRecord,
+    tunnel_address,
+)
+from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
+
+_ADDRESS_RECORDS = frozenset({"A", "AAAA", "CNAME"})
+
+
+@dataclass(frozen=True, slots=True)
+class HostIntent:
+    """What shall answer for a host name: a load balancer, a CNAME, or nothing of ours."""
+
+    load_balancer: RemoteLoadBalancer | None = None
+    record: DnsRecord | None = None
+    hold: bool = False
+    """Leave everything as it is."""
+    problem: Problem | None = None
+
+
+def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
+    """Decide what shall answer for the host name."""
+    owner = _winner(snapshot)
+    pooled = [member for member in snapshot.members if _live(member) and member.tunnel.spec.pool]
+    plain = [member for member in snapshot.members if _live(member) and not member.tunnel.spec.pool]
+    if owner is None and not pooled and not plain:
+        return HostIntent()
+    if snapshot.zone is None:
+        return HostIntent(hold=True, problem=_no_zone(snapshot.hostname))
+    strange = _foreign(snapshot, site)
+    if strange is not None:
+        return HostIntent(hold=True, problem=strange)
+    if owner is None and not pooled:
+        return _cname(snapshot, plain[0], site)
+    return _balanced(snapshot, owner, site)
+
+
+def pool_names(snapshot: HostSnapshot) -> tuple[tuple[str, ...], str | None]:
+    """Tell the pools in failover order and the fallback, by the names that the resources use.
+
+    Derived from Tunnels: every pool that they name, in the order of the Tunnels' age; the fallback is the
+    first pool's `fallbackRef`, else that pool.
+    """
+    owner = _winner(snapshot)
+    if owner is not None:
+        if owner.spec.fallback_ref is not None:
+            return owner.spec.pools, owner.spec.fallback_ref.name
+        pools: tuple[str, ...] = owner.spec.pools
+    else:
+        pools = tuple(
+            dict.fromkeys(m.tunnel.spec.pool for m in snapshot.members if _live(m) and m.tunnel.spec.pool)
+        )
+    first = snapshot.pools.get(pools[0]) if pools else None
+    ref = first.lbpool.spec.fallback_ref if first is not None and first.lbpool is not None else None
+    return pools, ref.name if ref else None
+
+
+def _winner(snapshot: HostSnapshot) -> LoadBalancer | None:
+    return next((one for one in snapshot.load_balancers if not one.deleting), None)
+
+
+def _live(member: Member) -> bool:
+    return not member.tunnel.deleting
+
+
+def _no_zone(hostname: str) -> Problem:
+    return Problem(
+        Reason.ZONE_NOT_FOUND,
+        f"no zone that the API token can see holds hostname '{hostname}': correct the hostname, add "
+        "the zone to the account, or give the token Zone Read for it",
+        stalled=True,
+    )
+
+
+def _foreign(snapshot: HostSnapshot, site: Site) -> Problem | None:
+    if snapshot.observed is not None:
+        what = f"a load balancer for hostname '{snapshot.hostname}'"
+        strange = foreign(snapshot.observed, site.owner, what, reason=Reason.HOSTNAME_IN_USE)
+        if strange is not None:
+            return strange
+    for record in snapshot.records:
+        if record.value.type in _ADDRESS_RECORDS and not is_ours(record.value, site.owner):
+            what = f"a DNS record {record.value.type} '{snapshot.hostname}' to '{record.value.content}'"
+            return foreign(record, site.owner, what, reason=Reason.HOSTNAME_IN_USE)
+    return None
+
+
+def _cname(snapshot: HostSnapshot, member: Member, site: Site) -> HostIntent:
+    if member.tunnel.spec.replicas == 0:
+        return HostIntent(problem=Problem(Reason.NO_ORIGINS, "`replicas` is 0: nothing answers"))
+    slot = next((slot for slot in member.slots if not slot.leaving and slot.remote is not None), None)
+    answered = any(is_ours(record.value, site.owner) for record in snapshot.records)
+    if slot is None or slot.remote is None or not (slot.connected or answered):
+        message = f"no connector of Tunnel '{member.tunnel.metadata.name}' has registered yet"
+        return HostIntent(hold=True, problem=Problem(Reason.WAITING_FOR_CONNECTORS, message))
+    record = DnsRecord(
+        name=snapshot.hostname,
+        type="CNAME",
+        content=tunnel_address(slot.remote.id),
+        comment=str(Mark(site.owner)),
+    )
+    return HostIntent(record=record)
+
+
+def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) -> HostIntent:
+    names, fallback_name = pool_names(snapshot)
+    unknown = _unknown(snapshot, names, fallback_name)
+    if unknown is not None:
+        return HostIntent(hold=True, problem=unknown)
+    usable = {
+        name: view for name, view in snapshot.pools.items() if view.observed is not None and view.staying
+    }
+    fallback = usable.get(fallback_name) if fallback_name else None
+    default = tuple(usable[name] for name in names if name in usable)
+    if not default and fallback is None:
+        return HostIntent(problem=_nothing(snapshot, names), record=None)
+    chosen = default or tuple(filter(None, [fallback]))
+    if snapshot.observed is None and not (default or _expected(snapshot, names) == 0):
+        return HostIntent(hold=True, problem=_not_yet(default))
+    if snapshot.observed is None and not any(_answers(view) for view in chosen):
+        return HostIntent(hold=True, problem=_not_yet(chosen))
+    balancer = _load_balancer(snapshot, owner, chosen, fallback or chosen[0], usable, site)
+    missing = next((name for name in names if name not in usable), None)
+    waiting = Problem(Reason.WAITING_FOR_POOL, f"pool '{missing}' has no origin yet") if missing else None
+    return HostIntent(load_balancer=balancer, problem=waiting)
+
+
+def _unknown(snapshot: HostSnapshot, names: tuple[str, ...], fallback: str | None) -> Problem | None:
+    for name in names:
+        view = snapshot.pools.get(name)
+        if view is None or (view.lbpool is None and not view.members):
+            message = (
+                f"pool '{name}' must be defined: apply an LBPool of that name, or a Tunnel with that `pool`"
+            )
+            return Problem(Reason.POOL_NOT_FOUND, message)
+    if fallback is not None:
+        view = snapshot.pools.get(fallback)
+        if view is None or view.lbpool is None:
+            message = (
+                f"LBPool '{fallback}' must exist in the same namespace: apply it or change `fallbackRef`"
+            )
+            return Problem(Reason.FALLBACK_NOT_FOUND, message)
+    return None
+
+
+def _answers(view: PoolView) -> bool:
+    """Tell whether a pool can answer now: an origin is connected, and healthy if the pool is monitored."""
+    if view.observed is None:
+        return False
+    pool, health = view.observed.value, view.observed.health
+    connected = {
+        slot.remote.value.name
+        for member in view.members
+        for slot in member.slots
+        if slot.remote is not None and slot.connected and not slot.leaving
+    }
+    return any(
+        origin.enabled
+        and (view.is_addresses or origin.name in connected)
+        and (not pool.monitor or health.origins.get(origin.name) is True)
+        for origin in pool.origins
+    )
+
+
+def _not_yet(default: tuple[PoolView, ...]) -> Problem:
+    for view in default:
+        if view.observed is not None and view.observed.value.monitor:
+            message = (
+                f"no origin of pool '{view.name}' has passed its health check yet: the load balancer is made "
+                "once one has, so that it does not take the place of what answers now"
+            )
+            return Problem(Reason.WAITING_FOR_HEALTH, message)
+    return Problem(Reason.WAITING_FOR_CONNECTORS, "no connector has registered yet")
+
+
+def _expected(snapshot: HostSnapshot, names: tuple[str, ...]) -> int:
+    """Count the tunnel origins that are in these pools or shall come into them."""
+    return sum(
+        not slot.leaving for name in names for member in snapshot.pools[name].members for slot in member.slots
+    )
+
+
+def _nothing(snapshot: HostSnapshot, names: tuple[str, ...]) -> Problem:
+    if _expected(snapshot, names):
+        return Problem(Reason.WAITING_FOR_CONNECTORS, "no connector has registered yet")
+    return Problem(Reason.NO_ORIGINS, "no pool of the load balancer has an origin, so nothing answers")
+
+
+def _load_balancer(
+    snapshot: HostSnapshot,
+    owner: LoadBalancer | None,
+    default: tuple[PoolView, ...],
+    fallback: PoolView,
+    usable: Mapping[str, PoolView],
+    site: Site,
+) -> RemoteLoadBalancer:
+    mark = Mark(site.owner, str(HostKey(snapshot.hostname)))
+    pools = tuple(_id(view) for view in default)
+    if owner is None:
+        return RemoteLoadBalancer(snapshot.hostname, pools, _id(fallback), description=str(mark))
+    spec = owner.spec
+    affinity = spec.session_affinity_attributes
+    attributes = affinity.model_dump(mode="json", exclude_none=True) if affinity else {}
+    if "drain_duration_seconds" in attributes:
+        attributes["drain_duration"] = attributes.pop("drain_duration_seconds")
+    return RemoteLoadBalancer(
+        name=snapshot.hostname,
+        default_pools=pools,
+        fallback_pool=_id(fallback),
+        description=marked(spec.description, mark),
+        enabled=spec.enabled,
+        proxied=spec.proxied,
+        ttl=spec.ttl_seconds or 0,
+        steering_policy=spec.effective_steering_policy,
+        region_pools=_places(spec.region_pools, usable),
+        country_pools=_places(spec.country_pools, usable),
+        pop_pools=_places(spec.pop_pools, usable),
+        random_steering=_random_steering(owner, usable),
+        session_affinity=spec.session_affinity,
+        session_affinity_ttl=spec.session_affinity_ttl_seconds or 0,
+        session_affinity_attributes=with_defaults(attributes, SESSION_AFFINITY_ATTRIBUTES_DEFAULTS),
+        adaptive_routing=with_defaults(_dump(spec.adaptive_routing), ADAPTIVE_ROUTING_DEFAULTS),
+        location_strategy=with_defaults(_dump(spec.location_strategy), LOCATION_STRATEGY_DEFAULTS),
+    )
+
+
+def _id(view: PoolView) -> str:
+    if view.observed is None:  # the caller has chosen among the usable ones
+        raise ValueError(view.name)
+    return view.observed.id
+
+
+def _dump(model: BaseModel | None) -> Mapping[str, object]:
+    return model.model_dump(mode="json", exclude_none=True) if model is not None else {}
+
+
+def _places(given: Mapping[str, tuple[str, ...]] | None, usable: Mapping[str, PoolView]) -> FrozenJson:
+    found = {
+        place: [_id(usable[name]) for name in names if name in usable]
+        for place, names in (given or {}).items()
+    }
+    return freeze({place: ids for place, ids in found.items() if ids})
+
+
+def _random_steering(owner: LoadBalancer, usable: Mapping[str, PoolView]) -> FrozenJson:
+    given = owner.spec.random_steering
+    if given is None:
+        return freeze(RANDOM_STEERING_DEFAULTS)
+    weights = {
+        _id(usable[name]): weight for name, weight in (given.pool_weights or {}).items() if name in usable
+    }
+    return freeze({"default_weight": given.default_weight, "pool_weights": weights})

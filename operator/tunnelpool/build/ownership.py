@@ -1,0 +1,39 @@
+"""Whether an observed object may be touched."""
+
+from __future__ import annotations
+
+from tunnelpool.domain.ownership import Owner, read_mark, read_tunnel_name
+from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.domain.remote import DnsRecord, Observed, RemoteValue, Tunnel
+
+
+def owner_of(value: RemoteValue) -> Owner | None:
+    """Read whose an object is; None for one that no tunnelpool has made."""
+    if isinstance(value, Tunnel):
+        name = read_tunnel_name(value.name)
+        return name.owner if name else None
+    mark = read_mark(value.comment if isinstance(value, DnsRecord) else value.description)
+    return mark.owner if mark else None
+
+
+def is_ours(value: RemoteValue, owner: Owner) -> bool:
+    """Tell whether this installation has made the object."""
+    return owner_of(value) == owner
+
+
+def foreign(observed: Observed[RemoteValue], owner: Owner, what: str, *, reason: Reason) -> Problem | None:
+    """Say why an object of a wanted name must not be touched; None if it is ours."""
+    found = owner_of(observed.value)
+    if found == owner:
+        return None
+    if found is not None and found.cluster == owner.cluster:
+        return Problem(
+            Reason.CLUSTER_NAME_TAKEN,
+            f"{what} belongs to another cluster that is called '{owner.cluster}' too (uid {found.uid}): "
+            "give one of the two installations another clusterName",
+            stalled=True,
+        )
+    whose = f"was made by tunnelpool in cluster '{found.cluster}'" if found else "was not made by tunnelpool"
+    return Problem(
+        reason, f"{what} exists at Cloudflare and {whose}: delete it or choose another name", stalled=True
+    )

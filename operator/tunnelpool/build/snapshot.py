@@ -1,0 +1,223 @@
+"""Snapshots: what one reconciliation sees, gathered before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
+from tunnelpool.domain.ownership import Owner
+from tunnelpool.domain.reasons import Problem
+from tunnelpool.domain.remote import (
+    DnsRecord,
+    Monitor,
+    Observed,
+    ObservedPool,
+    ObservedTunnel,
+    TunnelStatus,
+    Zone,
+)
+from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
+
+Raw: TypeAlias = Mapping[str, Any]
+
+FINALIZER: Final = "tunnelpool.dev/cleanup"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorDefaults:
+    """What all connector pods of this installation have in common.
+
+    `edge` is `host:port` of a local edge or empty for Cloudflare's own; `ca` is the PEM text of the
+    certificate authority of that edge or empty for the built-in ones.
+    """
+
+    image: str
+    protocol: str = "auto"
+    edge: str = ""
+    ca: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is the same for every resource: who we are, and how connectors run here."""
+
+    owner: Owner
+    connector: ConnectorDefaults
+    fast_failover: bool = True
+
+
+class Running(Enum):
+    """What the pods of one origin show."""
+
+    READY = "ready"
+    """At least one is ready: it has a registered connection."""
+    NOT_READY = "not ready"
+    """None is ready, but one runs or starts."""
+    ENDED = "ended"
+    """Every container has ended, or there is no pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One origin of a Tunnel, as the cluster and Cloudflare show it."""
+
+    index: int
+    leaving: bool
+    remote: ObservedTunnel | None = None
+    duplicates: tuple[ObservedTunnel, ...] = ()
+    """Further tunnels of the same name: what a lost answer may leave behind."""
+    deployment: Raw | None = None
+    secret: Raw | None = None
+    pods: int = 0
+    ready_pods: int = 0
+    running: Running = Running.ENDED
+    running_for_s: float = 0.0
+    """How long `running` has been what it is."""
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether requests can pass: a pod says so, or Cloudflare does."""
+        return self.running is Running.READY or (
+            self.remote is not None and self.remote.status in {TunnelStatus.HEALTHY, TunnelStatus.DEGRADED}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A Tunnel as a pool or a host name sees it."""
+
+    tunnel: Tunnel
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool as those who refer to it see it. `name` is the remote name."""
+
+    name: str
+    lbpool: LBPool | None = None
+    observed: ObservedPool | None = None
+    """Only a pool that is ours."""
+    members: tuple[Member, ...] = ()
+    problem: Problem | None = None
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """Names of the origins that are on their way out."""
+        return frozenset(
+            slot.remote.value.name
+            for member in self.members
+            for slot in member.slots
+            if slot.leaving and slot.remote is not None
+        )
+
+    @property
+    def staying(self) -> int:
+        """Count the origins that are in the pool and stay there."""
+        if self.observed is None:
+            return 0
+        return sum(origin.name not in self.leaving for origin in self.observed.value.origins)
+
+    @property
+    def is_addresses(self) -> bool:
+        """Tell whether the pool is one of addresses."""
+        return self.lbpool is not None and bool(self.lbpool.spec.origins)
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelSnapshot:
+    """What the reconciliation of a Tunnel sees. `tunnel` is None if only remains are left."""
+
+    namespace: str
+    name: str
+    tunnel: Tunnel | None
+    raw: Raw | None
+    slots: tuple[Slot, ...]
+    disruption_budget: Raw | None = None
+    pools: tuple[ObservedPool, ...] = ()
+    """Every pool that holds an origin of this Tunnel."""
+    pool: PoolView | None = None
+    """The pool that the spec names."""
+    load_balancer: Observed[RemoteLoadBalancer] | None = None
+    """The one of its host name, if it is ours."""
+    balanced_pools: Mapping[str, ObservedPool] = field(default_factory=dict)
+    """By id, the pools that this load balancer refers to."""
+    record: bool = False
+    """A CNAME of ours answers for the host name."""
+    host_problem: Problem | None = None
+    """Why the host name is not served, as its own reconciliation found."""
+    derived_left: tuple[str, ...] = ()
+    """What exists only because of this Tunnel, in words: the last one keeps its finalizer for them."""
+    problem: Problem | None = None
+    """Why Cloudflare cannot be asked at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSnapshot:
+    """What the reconciliation of a HealthCheck sees."""
+
+    namespace: str
+    name: str
+    health_check: HealthCheck | None
+    raw: Raw | None
+    observed: tuple[Observed[Monitor], ...] = ()
+    """Every monitor with our mark for this HealthCheck; more than one after a lost answer."""
+    used_by: tuple[LBPool, ...] = ()
+    in_use: frozenset[str] = frozenset()
+    """Ids of monitors that a pool at Cloudflare refers to."""
+    tunnel_hostnames: frozenset[str] = frozenset()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheckView:
+    """A pool's health check: the object if there is one, and its monitor once that exists."""
+
+    name: str
+    health_check: HealthCheck | None
+    monitor_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSnapshot:
+    """What the reconciliation of a pool sees."""
+
+    name: str
+    lbpools: tuple[LBPool, ...] = ()
+    """Those that claim the remote name, the winner first."""
+    raws: Mapping[tuple[str, str], Raw] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()
+    observed: ObservedPool | None = None
+    health_check: HealthCheckView | None = None
+    referrers: tuple[Observed[RemoteLoadBalancer], ...] = ()
+    """Load balancers at Cloudflare that refer to the pool."""
+    serving: frozenset[str] = frozenset()
+    """Ids of the pools that answer for one of them."""
+    alternatives: bool = False
+    """Every one of them has another usable pool or another fallback."""
+    used_as_fallback: bool = False
+    ssl_modes: Mapping[str, str | None] = field(default_factory=dict)
+    """SSL mode by zone, of the zones in which the pool is a fallback; None where it cannot be read."""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSnapshot:
+    """What the reconciliation of a host name sees."""
+
+    hostname: str
+    load_balancers: tuple[LoadBalancer, ...] = ()
+    """Those that claim the host name, the winner first."""
+    raws: Mapping[tuple[str, str], Raw] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()
+    """Tunnels of that host name in the winner's namespace, oldest first."""
+    zone: Zone | None = None
+    observed: Observed[RemoteLoadBalancer] | None = None
+    records: tuple[Observed[DnsRecord], ...] = ()
+    """DNS records of that name."""
+    pools: Mapping[str, PoolView] = field(default_factory=dict)
+    """By the name that the resources use."""
+    problem: Problem | None = None

@@ -1,0 +1,290 @@
+"""Status of the four kinds: pure, stable to the byte when nothing has changed, and true.
+
+`Ready` is there from the first touch; `Reconciling` while it may still succeed, `Stalled` until a person
+acts; both are absent when all is well (kstatus).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from tunnelpool.build.health import pool_health, serving
+from tunnelpool.build.host import HostIntent, pool_names
+from tunnelpool.build.manifests import child_name
+from tunnelpool.build.pool import requires_tls
+from tunnelpool.build.snapshot import HostSnapshot, PoolSnapshot, Running, Slot, TunnelSnapshot
+from tunnelpool.crd.base import Resource
+from tunnelpool.crd.conditions import Condition, ConditionStatus, drop_condition, set_condition
+from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
+from tunnelpool.domain.ownership import read_mark
+from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.domain.remote import ObservedPool
+
+OriginState = Literal["Registered", "Draining", "OutByOperator", "Disabled"]
+_READY_MESSAGE = "everything is as asked"
+
+
+def pending(resource: Resource, now: datetime) -> dict[str, Any]:
+    """Build the status of the first touch, before any call: nothing may take the resource for ready."""
+    problem = Problem(Reason.PENDING, "the operator has begun to work on it")
+    return _dump(resource, _conditions(resource, problem, now, ready="Unknown"))
+
+
+def tunnel_status(
+    snapshot: TunnelSnapshot, tunnel: Tunnel, problem: Problem | None, now: datetime
+) -> dict[str, Any]:
+    """Build the status of a Tunnel."""
+    staying = [slot for slot in snapshot.slots if not slot.leaving]
+    connected = sum(slot.running is Running.READY for slot in staying)
+    problem = problem or _tunnel_waits(snapshot, staying, connected)
+    conditions = _conditions(tunnel, problem, now)
+    generation = tunnel.metadata.generation
+    conditions = set_condition(
+        conditions,
+        "Connected",
+        "True" if connected else "False",
+        Reason.READY if connected else Reason.WAITING_FOR_CONNECTORS,
+        f"{connected} of {len(staying)} origins have a ready connector",
+        generation=generation,
+        now=now,
+    )
+    if tunnel.spec.pool is not None:
+        registered = _registered(snapshot, staying)
+        conditions = set_condition(
+            conditions,
+            "Registered",
+            "True" if staying and registered == len(staying) else "False",
+            Reason.READY if staying and registered == len(staying) else Reason.WAITING_FOR_POOL,
+            f"{registered} of {len(staying)} origins are in pool '{tunnel.spec.pool}'",
+            generation=generation,
+            now=now,
+        )
+    pool = snapshot.pool.observed if snapshot.pool else None
+    fields: dict[str, Any] = {
+        "replicas": sum(slot.pods for slot in staying),
+        "readyReplicas": sum(slot.ready_pods for slot in staying),
+        "billableOrigins": _registered(snapshot, snapshot.slots) if tunnel.spec.pool else 0,
+        "origins": [_origin_status(snapshot, tunnel, slot) for slot in snapshot.slots if slot.remote],
+    }
+    if pool is not None:
+        seen = pool_health(pool)
+        fields["pool"] = {
+            "id": pool.id,
+            "name": pool.value.name,
+            "health": seen.health,
+            "healthyOrigins": seen.healthy,
+            "origins": seen.origins,
+            "minimumOrigins": seen.minimum,
+        }
+    if snapshot.load_balancer is not None:
+        answers = serving(snapshot.load_balancer.value, snapshot.balanced_pools)
+        names = {pool_id: one.value.name for pool_id, one in snapshot.balanced_pools.items()}
+        fields["loadBalancer"] = {
+            "id": snapshot.load_balancer.id,
+            "servingPools": [names.get(pool_id, pool_id) for pool_id in answers.pools],
+            "onFallback": answers.on_fallback,
+        }
+    return _dump(tunnel, conditions, fields)
+
+
+def health_check_status(
+    check: HealthCheck, monitor_id: str, problem: Problem | None, now: datetime
+) -> dict[str, Any]:
+    """Build the status of a HealthCheck."""
+    if problem is None and not monitor_id:
+        problem = Problem(Reason.PENDING, "the monitor is being made")
+    return _dump(check, _conditions(check, problem, now), {"id": monitor_id} if monitor_id else {})
+
+
+def lbpool_status(
+    snapshot: PoolSnapshot, lbpool: LBPool, problem: Problem | None, now: datetime
+) -> dict[str, Any]:
+    """Build the status of an LBPool."""
+    observed = snapshot.observed
+    winner = next((one for one in snapshot.lbpools if not one.deleting), None)
+    if winner is not None and winner.metadata.uid != lbpool.metadata.uid and not lbpool.deleting:
+        message = f"LBPool '{winner.metadata.namespace}/{winner.metadata.name}' is older and claims pool '{snapshot.name}'"
+        problem = Problem(Reason.CONFLICT, message, stalled=True)
+        observed = None
+    if problem is None and observed is None:
+        problem = Problem(Reason.PENDING, "the pool is being made")
+    conditions = _conditions(lbpool, problem, now)
+    fields: dict[str, Any] = {"name": snapshot.name}
+    if observed is not None:
+        conditions = _health_conditions(snapshot, lbpool, observed, conditions, now)
+        seen = pool_health(observed)
+        fields |= {
+            "id": observed.id,
+            "health": seen.health,
+            "healthyOrigins": seen.healthy,
+            "origins": seen.origins,
+            "serving": observed.id in snapshot.serving,
+            "originStatuses": [
+                {
+                    "name": origin.name,
+                    "address": origin.address,
+                    "enabled": origin.enabled,
+                    **_verdict(observed.health.origins.get(origin.name)),
+                }
+                for origin in observed.value.origins
+            ],
+        }
+    return _dump(lbpool, conditions, fields)
+
+
+def load_balancer_status(
+    snapshot: HostSnapshot, balancer: LoadBalancer, intent: HostIntent, problem: Problem | None, now: datetime
+) -> dict[str, Any]:
+    """Build the status of a LoadBalancer."""
+    problem = problem or intent.problem
+    observed = snapshot.observed
+    winner = next((one for one in snapshot.load_balancers if not one.deleting), None)
+    if winner is not None and winner.metadata.uid != balancer.metadata.uid and not balancer.deleting:
+        name = f"{winner.metadata.namespace}/{winner.metadata.name}"
+        problem = Problem(
+            Reason.CONFLICT, f"LoadBalancer '{name}' is older and claims '{snapshot.hostname}'", stalled=True
+        )
+        observed = None
+    if problem is None and observed is None:
+        problem = Problem(Reason.PENDING, "the load balancer is being made")
+    fields: dict[str, Any] = {}
+    if observed is not None:
+        by_id = {view.observed.id: view.observed for view in snapshot.pools.values() if view.observed}
+        answers = serving(observed.value, by_id)
+        first = by_id.get(answers.pools[0])
+        names, _ = pool_names(snapshot)
+        fields = {
+            "id": observed.id,
+            "servingPool": first.value.name if first else answers.pools[0],
+            "onFallback": answers.on_fallback,
+            "pools": [
+                {"name": name, "id": seen.id, "health": pool_health(seen).health}
+                for name in names
+                if (seen := snapshot.pools[name].observed if name in snapshot.pools else None) is not None
+            ],
+        }
+    return _dump(balancer, _conditions(balancer, problem, now), fields)
+
+
+def _conditions(
+    resource: Resource, problem: Problem | None, now: datetime, *, ready: ConditionStatus | None = None
+) -> tuple[Condition, ...]:
+    generation = resource.metadata.generation
+    status: ConditionStatus = ready or ("True" if problem is None else "False")
+    reason = problem.reason if problem else Reason.READY
+    message = problem.message if problem else _READY_MESSAGE
+    found = set_condition(
+        resource.status.conditions, "Ready", status, reason, message, generation=generation, now=now
+    )
+    abnormal = "Stalled" if problem is not None and problem.stalled else "Reconciling" if problem else None
+    for name in ("Reconciling", "Stalled"):
+        if name == abnormal:
+            found = set_condition(found, name, "True", reason, message, generation=generation, now=now)
+        else:
+            found = drop_condition(found, name)
+    return found
+
+
+def _dump(
+    resource: Resource, conditions: tuple[Condition, ...], fields: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "observedGeneration": resource.metadata.generation,
+        "conditions": [one.model_dump(mode="json", by_alias=True) for one in conditions],
+        **(fields or {}),
+    }
+
+
+def _verdict(healthy: bool | None) -> dict[str, bool]:
+    return {} if healthy is None else {"healthy": healthy}
+
+
+def _registered(snapshot: TunnelSnapshot, slots: tuple[Slot, ...] | list[Slot]) -> int:
+    pool = snapshot.pool.observed if snapshot.pool else None
+    there = {origin.name for origin in pool.value.origins} if pool else set()
+    return sum(slot.remote is not None and slot.remote.value.name in there for slot in slots)
+
+
+def _origin_status(snapshot: TunnelSnapshot, tunnel: Tunnel, slot: Slot) -> dict[str, Any]:
+    if slot.remote is None:  # the caller has looked
+        raise ValueError(slot)
+    name = slot.remote.value.name
+    state: OriginState = "Draining" if slot.leaving else "Registered"
+    healthy = None
+    for pool in snapshot.pools:
+        origin = next((one for one in pool.value.origins if one.name == name), None)
+        if origin is None:
+            continue
+        healthy = pool.health.origins.get(name)
+        mark = read_mark(pool.value.description)
+        if not origin.enabled and not slot.leaving:
+            state = "OutByOperator" if mark and name in mark.out else "Disabled"
+    return {
+        "name": name,
+        "tunnelID": slot.remote.id,
+        "deployment": child_name(tunnel.metadata.name, slot.index),
+        "state": state,
+        **_verdict(healthy),
+    }
+
+
+def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int) -> Problem | None:
+    if any(slot.leaving for slot in snapshot.slots):
+        return Problem(Reason.DRAINING, "an origin that is no longer wanted is on its way out")
+    if not staying:
+        return Problem(Reason.NO_ORIGINS, "`replicas` is 0: no connector runs and nothing answers")
+    if snapshot.host_problem is not None and connected:
+        return snapshot.host_problem
+    if connected < len(staying):
+        return Problem(
+            Reason.WAITING_FOR_CONNECTORS, f"{connected} of {len(staying)} origins have a ready connector"
+        )
+    if snapshot.pool is not None and _registered(snapshot, staying) < len(staying):
+        return Problem(Reason.WAITING_FOR_POOL, "not every origin is in the pool yet")
+    if snapshot.load_balancer is None and not snapshot.record:
+        return Problem(Reason.PENDING, "the host name is not in Cloudflare's hands yet")
+    return None
+
+
+def _health_conditions(
+    snapshot: PoolSnapshot,
+    lbpool: LBPool,
+    observed: ObservedPool,
+    conditions: tuple[Condition, ...],
+    now: datetime,
+) -> tuple[Condition, ...]:
+    generation = lbpool.metadata.generation
+    seen = pool_health(observed)
+    told = f"{seen.healthy} of {seen.origins} origins are up, {seen.minimum} must be"
+    healthy: tuple[ConditionStatus, Reason, str]
+    if not observed.value.monitor and lbpool.spec.minimum_origins > 1:
+        message = (
+            "`minimumOrigins` above 1 has no effect without `healthCheckRef`: Cloudflare then asks no origin"
+        )
+        healthy = ("Unknown", Reason.THRESHOLD_NEEDS_HEALTH_CHECK, message)
+    elif not observed.value.monitor:
+        healthy = ("Unknown", Reason.NO_HEALTH_CHECK, "without `healthCheckRef` every origin counts as up")
+    elif seen.health == "unknown":
+        healthy = ("Unknown", Reason.UNKNOWN, "no origin has been probed yet")
+    elif seen.health == "critical":
+        healthy = ("False", Reason.BELOW_THRESHOLD, told)
+    else:
+        healthy = ("True", Reason.DEGRADED if seen.health == "degraded" else Reason.HEALTHY, told)
+    conditions = set_condition(conditions, "Healthy", *healthy, generation=generation, now=now)
+    if not (lbpool.spec.origins and requires_tls(snapshot) and snapshot.ssl_modes):
+        return drop_condition(conditions, "TLSEnforced")
+    tls = _tls(snapshot)
+    return set_condition(conditions, "TLSEnforced", *tls, generation=generation, now=now)
+
+
+def _tls(snapshot: PoolSnapshot) -> tuple[ConditionStatus, Reason, str]:
+    for zone, mode in sorted(snapshot.ssl_modes.items()):
+        if mode is None:
+            message = f"the SSL mode of zone '{zone}' cannot be read: give the token Zone Settings Read"
+            return "Unknown", Reason.TLS_UNKNOWN, message
+        if mode in {"off", "flexible"}:
+            message = f"the SSL mode of zone '{zone}' is '{mode}': set it to 'full' or 'strict'"
+            return "False", Reason.TLS_NOT_ENFORCED, message
+    return "True", Reason.TLS_ENFORCED, "the zone's SSL mode is full or stricter"

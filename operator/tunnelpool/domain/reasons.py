@@ -1,0 +1,131 @@
+"""Reasons: why a resource is not ready, in one table that the documentation is checked against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Reason(StrEnum):
+    """The `reason` of a condition."""
+
+    READY = "Ready"
+    PENDING = "Pending"
+    INVALID_SPEC = "InvalidSpec"
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    CREDENTIALS_INVALID = "CredentialsInvalid"
+    MISSING_PERMISSION = "MissingPermission"
+    LOAD_BALANCING_NOT_ENABLED = "LoadBalancingNotEnabled"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
+    REFUSED = "RefusedByCloudflare"
+    RATE_LIMITED = "RateLimited"
+    CLOUDFLARE_UNAVAILABLE = "CloudflareUnavailable"
+    CLUSTER_REFUSED = "ClusterRefused"
+    ZONE_NOT_FOUND = "ZoneNotFound"
+    HOSTNAME_IN_USE = "HostnameInUse"
+    NAME_IN_USE = "NameInUse"
+    CLUSTER_NAME_TAKEN = "ClusterNameTaken"
+    CONFLICT = "Conflict"
+    MIXED_POOL = "MixedPool"
+    NO_ORIGINS = "NoOrigins"
+    WAITING_FOR_CONNECTORS = "WaitingForConnectors"
+    WAITING_FOR_HEALTH = "WaitingForHealth"
+    WAITING_FOR_POOL = "WaitingForPool"
+    WAITING_FOR_HEALTH_CHECK = "WaitingForHealthCheck"
+    BELOW_THRESHOLD = "BelowThreshold"
+    HEALTH_CHECK_NOT_FOUND = "HealthCheckNotFound"
+    HEALTH_CHECK_NOT_SUPPORTED = "HealthCheckNotSupported"
+    FALLBACK_NOT_FOUND = "FallbackNotFound"
+    POOL_NOT_FOUND = "PoolNotFound"
+    TLS_REQUIRED = "TLSRequired"
+    DRAINING = "Draining"
+    DELETING = "Deleting"
+    DELETION_BLOCKED = "DeletionBlocked"
+    TLS_ENFORCED = "TLSEnforced"
+    TLS_NOT_ENFORCED = "TLSNotEnforced"
+    TLS_UNKNOWN = "TLSUnknown"
+    THRESHOLD_NEEDS_HEALTH_CHECK = "ThresholdNeedsHealthCheck"
+    NO_HEALTH_CHECK = "NoHealthCheck"
+    HEALTHY = "Healthy"
+    DEGRADED = "Degraded"
+    UNKNOWN = "Unknown"
+
+
+EXPLANATIONS: Final[dict[Reason, str]] = {
+    Reason.READY: "Everything is as the resource asks.",
+    Reason.PENDING: "The operator has seen the resource and is at work on it.",
+    Reason.INVALID_SPEC: "The spec cannot be read; the message says where. Apply a correct one.",
+    Reason.CREDENTIALS_MISSING: (
+        "The Secret with `apiToken` and `accountId` is not there or lacks a key. Create it, or name another."
+    ),
+    Reason.CREDENTIALS_INVALID: "Cloudflare does not accept the API token. Put a valid one into the Secret.",
+    Reason.MISSING_PERMISSION: (
+        "The API token lacks the permission that the message names. Add it to the token."
+    ),
+    Reason.LOAD_BALANCING_NOT_ENABLED: (
+        "The account has not bought Load Balancing. Enable it in the dashboard, or use the Tunnel without a pool."
+    ),
+    Reason.HOST_NOT_ALLOWED: (
+        "A Host header must belong to a zone of the account, or equal the origin's address."
+    ),
+    Reason.REFUSED: "Cloudflare refuses the object; the message is Cloudflare's. Correct the spec.",
+    Reason.RATE_LIMITED: "The token's budget of API calls is spent; the operator goes on by itself.",
+    Reason.CLOUDFLARE_UNAVAILABLE: "Cloudflare's API does not answer; the operator tries again by itself.",
+    Reason.CLUSTER_REFUSED: "The Kubernetes API refuses or does not answer; the message is its own.",
+    Reason.ZONE_NOT_FOUND: (
+        "No zone of the account holds the hostname. Correct it, or use another account's token."
+    ),
+    Reason.HOSTNAME_IN_USE: (
+        "A DNS record or load balancer of that hostname exists which tunnelpool has not made. Delete or rename it."
+    ),
+    Reason.NAME_IN_USE: (
+        "An object of that name exists which tunnelpool has not made. Delete it, or choose another name."
+    ),
+    Reason.CLUSTER_NAME_TAKEN: (
+        "Objects of another cluster with the same `clusterName` exist. Give this installation another clusterName."
+    ),
+    Reason.CONFLICT: "An older resource claims the same hostname or pool; the message says which.",
+    Reason.MIXED_POOL: "A pool holds tunnel origins or address origins, never both. Name another pool.",
+    Reason.NO_ORIGINS: (
+        "No origin is in the pool, so it does not exist at Cloudflare. Apply a Tunnel that names it."
+    ),
+    Reason.WAITING_FOR_CONNECTORS: "No connector has registered yet.",
+    Reason.WAITING_FOR_HEALTH: "The health check has no good verdict yet.",
+    Reason.WAITING_FOR_POOL: "The pool is being made.",
+    Reason.WAITING_FOR_HEALTH_CHECK: "The health check's monitor is being made.",
+    Reason.BELOW_THRESHOLD: (
+        "Fewer origins are healthy than `minimumOrigins`: traffic goes to the next pool."
+    ),
+    Reason.HEALTH_CHECK_NOT_FOUND: "`healthCheckRef` names a HealthCheck that does not exist. Apply it.",
+    Reason.HEALTH_CHECK_NOT_SUPPORTED: "Origins behind a tunnel can be checked by http and https only.",
+    Reason.FALLBACK_NOT_FOUND: "`fallbackRef` names an LBPool that does not exist. Apply it.",
+    Reason.POOL_NOT_FOUND: "A pool is named that neither an LBPool nor a Tunnel defines.",
+    Reason.TLS_REQUIRED: (
+        "The pool requires TLS, and its HealthCheck must be https without `allowInsecure`. "
+        "Correct it, or set `requireTLS: false`."
+    ),
+    Reason.DRAINING: "An origin is disabled and keeps its open requests for `drainSeconds` before it goes.",
+    Reason.DELETING: "What belongs to the resource is being deleted.",
+    Reason.DELETION_BLOCKED: "The message says what still refers to it, or what is missing to delete it.",
+    Reason.TLS_ENFORCED: "Cloudflare reaches the origins over TLS.",
+    Reason.TLS_NOT_ENFORCED: (
+        "The zone's SSL mode lets Cloudflare reach origins without TLS. Set it to full or strict."
+    ),
+    Reason.TLS_UNKNOWN: "The zone's SSL mode cannot be read. Give the token Zone Settings Read.",
+    Reason.THRESHOLD_NEEDS_HEALTH_CHECK: "`minimumOrigins` above 1 has no effect without a health check.",
+    Reason.NO_HEALTH_CHECK: "The pool has no health check: Cloudflare does not consider its health.",
+    Reason.HEALTHY: "All enabled origins are healthy.",
+    Reason.DEGRADED: "Some origins are not healthy, but enough are.",
+    Reason.UNKNOWN: "Nothing is known yet.",
+}
+"""What each reason means and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a resource is not as it should be; `stalled` if that stays so until a person acts."""
+
+    reason: Reason
+    message: str
+    stalled: bool = False

@@ -1,0 +1,57 @@
+"""Steps for one remote object of its own: a monitor, a pool, a host name's answer.
+
+What is new is made before what is old is deleted (law 4): a load balancer comes up before the CNAME
+that it replaces goes, and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tunnelpool.build.host import HostIntent
+from tunnelpool.build.intent import Intent
+from tunnelpool.build.ownership import is_ours
+from tunnelpool.build.snapshot import HostSnapshot
+from tunnelpool.domain.ownership import Owner
+from tunnelpool.domain.remote import KIND_OF, Observed, RemoteValue
+from tunnelpool.plan.diff import update
+from tunnelpool.plan.steps import Create, Delete, RemoteStep
+
+
+def plan(intent: Intent[Any], observed: Observed[Any] | None, owner: Owner) -> tuple[RemoteStep, ...]:
+    """Plan one object: create, change or delete it; duplicates of ours go as well."""
+    extra = tuple(_delete(one) for one in intent.extra if is_ours(one.value, owner))
+    if intent.hold:
+        return extra
+    return (*_towards(intent.desired, observed, owner), *extra)
+
+
+def plan_host(intent: HostIntent, snapshot: HostSnapshot, owner: Owner) -> tuple[RemoteStep, ...]:
+    """Plan what answers for a host name."""
+    if intent.hold or snapshot.zone is None:
+        return ()
+    zone_id = snapshot.zone.id
+    records = [record for record in snapshot.records if is_ours(record.value, owner)]
+    record, *spare = records or [None]
+    balancer = _towards(intent.load_balancer, snapshot.observed, owner, zone_id)
+    cname = _towards(intent.record, record, owner, zone_id)
+    steps = (*balancer, *cname, *(_delete(one) for one in spare if one is not None))
+    return tuple(sorted(steps, key=lambda step: isinstance(step, Delete)))
+
+
+def _towards(
+    desired: RemoteValue | None, observed: Observed[Any] | None, owner: Owner, zone_id: str = ""
+) -> Sequence[RemoteStep]:
+    if desired is None:
+        return [_delete(observed)] if observed is not None and is_ours(observed.value, owner) else []
+    if observed is None:
+        return [Create(desired, zone_id)]
+    if not is_ours(observed.value, owner):
+        return []  # law 1, whatever the builder has said
+    step = update(desired, observed)
+    return [step] if step is not None else []
+
+
+def _delete(observed: Observed[Any]) -> Delete:
+    return Delete(KIND_OF[type(observed.value)], observed.id, observed.title, observed.zone_id)
