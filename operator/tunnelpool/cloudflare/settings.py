@@ -1,0 +1,38 @@
+"""What can be set about the way to Cloudflare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+API_URL: Final = "https://api.cloudflare.com/client/v4"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudflareSettings:
+    """Where the API is, how much of it may be used, for how long its answers are kept.
+
+    Cloudflare allows a token 1200 requests in 5 minutes: the defaults come to at most
+    100 + 3.5/s * 300 s = 1150.
+    """
+
+    api_url: str = API_URL
+    requests_per_s: float = 3.5
+    """Sustained, for each token."""
+    burst: int = 100
+    """Requests that a token may send at once after a rest."""
+    sweep_reserve: int = 20
+    """Requests of the burst that sweeps leave to writes and to users' changes."""
+    patience_s: float = 2.0
+    """How long a call waits for the budget before it is refused with `RateLimitedError`."""
+    timeout_s: float = 5.0
+    """Of one request, from its first byte to the last of its answer."""
+    connect_timeout_s: float = 3.0
+    fast_max_age_s: float = 60.0
+    """Age at which a sweep reads pools and tunnels again: their listings tell health."""
+    slow_max_age_s: float = 300.0
+    """Age at which monitors, load balancers, DNS records, zones and SSL modes are read again."""
+    settle_s: float = 5.0
+    """How long after an own creation or deletion a listing that does not show it yet is not believed."""
+    doubt_interval_s: float = 3.0
+    """Least time between the two listings that settle whether a creation with a lost answer happened."""
