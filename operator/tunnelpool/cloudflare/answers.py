@@ -178,8 +178,12 @@ def _missing_permission(method: str, target: Target, status: int, fault: Fault) 
             f"the API token may not do {method} {target.route.template}", code=fault.code, status=status
         )
     return MissingPermissionError(
-        f"the API token lacks {permission} (or it is for another account or zone)",
+        f"the API token lacks {_as_people_see_it(permission)}, or it is for another account or zone",
         permission=permission,
         code=fault.code,
         status=status,
     )
+
+
+def _as_people_see_it(permission: str) -> str:
+    return f'{permission} ("Edit" in the dashboard)' if permission.endswith(" Write") else permission

@@ -8,11 +8,15 @@ not what it should be.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from tunnelpool.domain.canonical import (
+    canonical_address,
+    canonical_affinity_attributes,
+    canonical_notification_filter,
+)
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.json import EMPTY, FrozenJson, freeze, with_defaults
 from tunnelpool.domain.remote import (
@@ -20,7 +24,6 @@ from tunnelpool.domain.remote import (
     LOAD_SHEDDING_DEFAULTS,
     LOCATION_STRATEGY_DEFAULTS,
     RANDOM_STEERING_DEFAULTS,
-    SESSION_AFFINITY_ATTRIBUTES_DEFAULTS,
     DnsRecord,
     LoadBalancer,
     Monitor,
@@ -85,7 +88,7 @@ def read_pool(raw: Json) -> ObservedPool:
         longitude=_number(raw, "longitude"),
         load_shedding=with_defaults(_map(raw, "load_shedding"), LOAD_SHEDDING_DEFAULTS),
         origin_steering=with_defaults(_map(raw, "origin_steering"), {"policy": "random"}),
-        notification_filter=freeze(_without_nulls(_map(raw, "notification_filter"))) or None,
+        notification_filter=canonical_notification_filter(_map(raw, "notification_filter")),
     )
     health = PoolHealth(
         healthy=_verdict(raw),
@@ -132,7 +135,7 @@ def read_load_balancer(raw: Json, zone_id: str) -> Observed[LoadBalancer]:
         random_steering=with_defaults(_without_nulls(_map(raw, "random_steering")), RANDOM_STEERING_DEFAULTS),
         session_affinity=affinity,
         session_affinity_ttl=0 if affinity == "none" else _whole(raw, "session_affinity_ttl"),
-        session_affinity_attributes=_affinity_attributes(raw),
+        session_affinity_attributes=canonical_affinity_attributes(_map(raw, "session_affinity_attributes")),
         adaptive_routing=with_defaults(_map(raw, "adaptive_routing"), ADAPTIVE_ROUTING_DEFAULTS),
         location_strategy=with_defaults(_map(raw, "location_strategy"), LOCATION_STRATEGY_DEFAULTS),
     )
@@ -171,14 +174,6 @@ def read_zone(raw: Json) -> Zone:
     return Zone(_text(raw, "id"), canonical_hostname(_text(raw, "name")))
 
 
-def canonical_address(address: str) -> str:
-    """Write an IP address the short way, a host name in lower case."""
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return canonical_hostname(address)
-
-
 def _origin(raw: Json) -> Origin:
     weight = _number(raw, "weight")
     hosts = [
@@ -201,21 +196,12 @@ def _geo(raw: Json, name: str) -> FrozenJson:
     return freeze({str(place).upper(): list(pools) for place, pools in _map(raw, name).items() if pools})
 
 
-def _affinity_attributes(raw: Json) -> FrozenJson:
-    given = _map(raw, "session_affinity_attributes")
-    # These three have no default of their own: zero, false and empty say the same as nothing.
-    idle = {"drain_duration", "require_all_headers", "headers"}
-    said = {name: value for name, value in given.items() if name not in idle or value}
-    return with_defaults(said, SESSION_AFFINITY_ATTRIBUTES_DEFAULTS)
-
-
 def _without_nulls(raw: Json) -> dict[str, Any]:
-    cleaned = {
+    return {
         name: _without_nulls(value) if isinstance(value, Mapping) else value
         for name, value in raw.items()
         if value is not None
     }
-    return {name: value for name, value in cleaned.items() if value != {}}
 
 
 def _verdict(raw: Json) -> bool | None:

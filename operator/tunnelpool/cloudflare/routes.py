@@ -16,9 +16,7 @@ class Route:
 
     template: str
     group: str = ""
-    """As Cloudflare's dashboard calls it, without the level; empty where any token will do."""
-    level: str = "Write"
-    """What the dashboard calls the level of this group that may write."""
+    """As Cloudflare calls it, without the level; empty where any token will do."""
     guarded: bool = False
     """Whether reading needs the level that may write: the answer is a secret."""
 
@@ -27,11 +25,11 @@ class Route:
         return Target(self, self.template.format(**{name: quote(id_, safe="") for name, id_ in ids.items()}))
 
     def permission(self, method: str) -> str:
-        """Name the permission that a call needs, as the dashboard does."""
+        """Name the permission that a call needs."""
         if not self.group:
             return ""
         reads = method == "GET" and not self.guarded
-        return f"{self.group} {'Read' if reads else self.level}"
+        return f"{self.group} {'Read' if reads else 'Write'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +47,21 @@ _TUNNEL_GROUP: Final = "Cloudflare Tunnel"
 USER_TOKEN: Final = Route("/user/tokens/verify")
 ACCOUNT_TOKEN: Final = Route("/accounts/{account}/tokens/verify")
 ZONES: Final = Route("/zones", "Zone")
-SSL_MODE: Final = Route("/zones/{zone}/settings/ssl", "Zone Settings", "Edit")
-TUNNEL_TOKEN: Final = Route("/accounts/{account}/cfd_tunnel/{id}/token", _TUNNEL_GROUP, "Edit", guarded=True)
-TUNNEL_CONFIGURATION: Final = Route(
-    "/accounts/{account}/cfd_tunnel/{id}/configurations", _TUNNEL_GROUP, "Edit"
-)
-TUNNEL_CONNECTIONS: Final = Route("/accounts/{account}/cfd_tunnel/{id}/connections", _TUNNEL_GROUP, "Edit")
+SSL_MODE: Final = Route("/zones/{zone}/settings/ssl", "Zone Settings")
+TUNNEL_TOKEN: Final = Route("/accounts/{account}/cfd_tunnel/{id}/token", _TUNNEL_GROUP, guarded=True)
+TUNNEL_CONFIGURATION: Final = Route("/accounts/{account}/cfd_tunnel/{id}/configurations", _TUNNEL_GROUP)
+TUNNEL_CONNECTIONS: Final = Route("/accounts/{account}/cfd_tunnel/{id}/connections", _TUNNEL_GROUP)
 
 COLLECTIONS: Final[Mapping[RemoteKind, Route]] = {
     RemoteKind.MONITOR: Route("/accounts/{account}/load_balancers/monitors", _POOLS_GROUP),
     RemoteKind.POOL: Route("/accounts/{account}/load_balancers/pools", _POOLS_GROUP),
     RemoteKind.LOAD_BALANCER: Route("/zones/{zone}/load_balancers", _BALANCERS_GROUP),
-    RemoteKind.TUNNEL: Route("/accounts/{account}/cfd_tunnel", _TUNNEL_GROUP, "Edit"),
-    RemoteKind.DNS_RECORD: Route("/zones/{zone}/dns_records", "DNS", "Edit"),
+    RemoteKind.TUNNEL: Route("/accounts/{account}/cfd_tunnel", _TUNNEL_GROUP),
+    RemoteKind.DNS_RECORD: Route("/zones/{zone}/dns_records", "DNS"),
 }
-"""Where objects of a kind are listed and created; account and zone ids are both given, one is used."""
+"""Where objects of a kind are listed and created; both ids are given and one is used."""
 
 ITEMS: Final[Mapping[RemoteKind, Route]] = {
-    kind: Route(f"{route.template}/{{id}}", route.group, route.level) for kind, route in COLLECTIONS.items()
+    kind: Route(f"{route.template}/{{id}}", route.group) for kind, route in COLLECTIONS.items()
 }
 """Where one object of a kind is changed and deleted."""
