@@ -14,7 +14,8 @@
     └── RefusedError              it fails until a person acts
         ├── CredentialsError      the token is wrong, expired or disabled
         ├── MissingPermissionError the token lacks a permission, `permission` says which
-        └── InvalidError          the API finds the object wrong (plan limits included)
+        ├── InvalidError          the API finds the object wrong (plan limits included)
+        └── ClusterRefusedError   the Kubernetes API says no: RBAC, admission, quota, an invalid manifest
 
 Boundary code (`cloudflare`, `kube`) translates everything into these; no httpx, aiohttp or kubernetes
 exception leaves it.
@@ -102,3 +103,7 @@ class MissingPermissionError(RefusedError):
 
 class InvalidError(RefusedError):
     """The API finds the object wrong; limits of the plan come in this way too."""
+
+
+class ClusterRefusedError(RefusedError):
+    """The Kubernetes API says no: RBAC, admission, quota, an invalid manifest. The message is its own."""
