@@ -86,7 +86,7 @@ def address_origins(pool: LBPool, *, requires_tls: bool) -> Iterator[Origin]:
 
 
 def requires_tls(snapshot: PoolSnapshot) -> bool:
-    """Tell whether the pool's origins must be reached over TLS: a fallback's must, unless it says otherwise."""
+    """Tell whether origins must be reached over TLS: a fallback's must, unless it says otherwise."""
     spec = _effective(snapshot)
     if spec is None:
         return False
@@ -103,19 +103,20 @@ def _refused(snapshot: PoolSnapshot, spec: LBPool | None) -> Problem | None:
     if spec is not None and not spec.spec.origins and check is not None and not check.spec.is_http:
         return Problem(
             Reason.HEALTH_CHECK_NOT_SUPPORTED,
-            f"HealthCheck '{check.metadata.name}' has type '{check.spec.type}', but origins behind a tunnel can be "
-            "checked by 'https' and 'http' only",
+            f"HealthCheck '{check.metadata.name}' has type '{check.spec.type}', but origins behind a tunnel "
+            "can be checked by 'https' and 'http' only",
             stalled=True,
         )
-    if requires_tls(snapshot) and spec is not None and spec.spec.origins and check is not None:
-        if check.spec.type != "https" or check.spec.allow_insecure:
-            return Problem(
-                Reason.TLS_REQUIRED,
-                f"the pool requires TLS: HealthCheck '{check.metadata.name}' must have `type` 'https' and not "
-                "`allowInsecure`; or set `requireTLS` to 'false'",
-                stalled=True,
-            )
-    return None
+    if spec is None or not spec.spec.origins or check is None or not requires_tls(snapshot):
+        return None
+    if check.spec.type == "https" and not check.spec.allow_insecure:
+        return None
+    return Problem(
+        Reason.TLS_REQUIRED,
+        f"the pool requires TLS: HealthCheck '{check.metadata.name}' must have `type` 'https' and not "
+        "`allowInsecure`; or set `requireTLS` to 'false'",
+        stalled=True,
+    )
 
 
 def _monitor(snapshot: PoolSnapshot) -> tuple[str, Problem | None]:

@@ -105,7 +105,7 @@ def lbpool_status(
     observed = snapshot.observed
     winner = next((one for one in snapshot.lbpools if not one.deleting), None)
     if winner is not None and winner.metadata.uid != lbpool.metadata.uid and not lbpool.deleting:
-        message = f"LBPool '{winner.metadata.namespace}/{winner.metadata.name}' is older and claims pool '{snapshot.name}'"
+        message = f"{winner} is older and claims pool '{snapshot.name}'"
         problem = Problem(Reason.CONFLICT, message, stalled=True)
         observed = None
     if problem is None and observed is None:
@@ -142,9 +142,8 @@ def load_balancer_status(
     observed = snapshot.observed
     winner = next((one for one in snapshot.load_balancers if not one.deleting), None)
     if winner is not None and winner.metadata.uid != balancer.metadata.uid and not balancer.deleting:
-        name = f"{winner.metadata.namespace}/{winner.metadata.name}"
         problem = Problem(
-            Reason.CONFLICT, f"LoadBalancer '{name}' is older and claims '{snapshot.hostname}'", stalled=True
+            Reason.CONFLICT, f"{winner} is older and claims '{snapshot.hostname}'", stalled=True
         )
         observed = None
     if problem is None and observed is None:

@@ -64,7 +64,8 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "The API token lacks the permission that the message names. Add it to the token."
     ),
     Reason.LOAD_BALANCING_NOT_ENABLED: (
-        "The account has not bought Load Balancing. Enable it in the dashboard, or use the Tunnel without a pool."
+        "The account has not bought Load Balancing. Enable it in the dashboard, or use the Tunnel without "
+        "a pool."
     ),
     Reason.HOST_NOT_ALLOWED: (
         "A Host header must belong to a zone of the account, or equal the origin's address."
@@ -77,13 +78,15 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "No zone of the account holds the hostname. Correct it, or use another account's token."
     ),
     Reason.HOSTNAME_IN_USE: (
-        "A DNS record or load balancer of that hostname exists which tunnelpool has not made. Delete or rename it."
+        "A DNS record or load balancer of that hostname exists which tunnelpool has not made. Delete or "
+        "rename it."
     ),
     Reason.NAME_IN_USE: (
         "An object of that name exists which tunnelpool has not made. Delete it, or choose another name."
     ),
     Reason.CLUSTER_NAME_TAKEN: (
-        "Objects of another cluster with the same `clusterName` exist. Give this installation another clusterName."
+        "Objects of another cluster with the same `clusterName` exist. Give this installation another "
+        "clusterName."
     ),
     Reason.CONFLICT: "An older resource claims the same hostname or pool; the message says which.",
     Reason.MIXED_POOL: "A pool holds tunnel origins or address origins, never both. Name another pool.",

@@ -160,7 +160,7 @@ class DnsRecord:
 
 
 RemoteValue = Monitor | Pool | LoadBalancer | Tunnel | DnsRecord
-T_co = TypeVar("T_co", Monitor, Pool, LoadBalancer, Tunnel, DnsRecord, covariant=True)
+T_co = TypeVar("T_co", bound=RemoteValue, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)

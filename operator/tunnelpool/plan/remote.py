@@ -33,10 +33,10 @@ def plan_host(intent: HostIntent, snapshot: HostSnapshot, owner: Owner) -> tuple
         return ()
     zone_id = snapshot.zone.id
     records = [record for record in snapshot.records if is_ours(record.value, owner)]
-    record, *spare = records or [None]
+    record = records[0] if records else None
     balancer = _towards(intent.load_balancer, snapshot.observed, owner, zone_id)
     cname = _towards(intent.record, record, owner, zone_id)
-    steps = (*balancer, *cname, *(_delete(one) for one in spare if one is not None))
+    steps = (*balancer, *cname, *(_delete(one) for one in records[1:]))
     return tuple(sorted(steps, key=lambda step: isinstance(step, Delete)))
 
 

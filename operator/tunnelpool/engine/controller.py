@@ -1,0 +1,247 @@
+"""The worker loop: decide, do, look again, until nothing is left to do; then tell.
+
+A plan holds only what can be done now, so a key is looked at again after its steps, and each pass
+starts from what the last one has left behind. That is also all there is to crash safety: the next start
+is just one more pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from tunnelpool.build.snapshot import Site
+from tunnelpool.build.status import pending
+from tunnelpool.crd.parsing import InvalidResourceError, parse
+from tunnelpool.domain.errors import (
+    ApiError,
+    NotFoundError,
+    RefusedError,
+    RetryableError,
+    StaleError,
+    WaitingError,
+)
+from tunnelpool.domain.keys import Key
+from tunnelpool.domain.reasons import Problem
+from tunnelpool.engine.backoff import Backoff
+from tunnelpool.engine.decide import Decider, Decision, StatusWrite
+from tunnelpool.engine.failures import problem_of
+from tunnelpool.engine.ports import Clock, Cluster
+from tunnelpool.engine.queue import Lane, WorkQueue
+from tunnelpool.engine.store import Store
+from tunnelpool.engine.topology import Topology
+from tunnelpool.engine.transitions import events_of
+from tunnelpool.plan.render import describe
+from tunnelpool.plan.steps import (
+    CloseConnections,
+    Create,
+    Delete,
+    DeleteObject,
+    PutConfiguration,
+    SetFinalizer,
+    Step,
+    Update,
+    WriteConnectorSecret,
+)
+
+_log: Final = logging.getLogger(__name__)
+_PASSES: Final = 12
+"""More passes than any aggregate needs; a plan that does not end waits and is reported."""
+_WAIT_S: Final = 5.0
+"""How soon something that waits for another object is looked at again, should no event come."""
+_REFUSED_S: Final = 60.0
+"""How soon what was refused is tried again: a dashboard may have been used meanwhile."""
+
+
+class Meter(Protocol):
+    """What the controller counts."""
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        """Count one reconciliation: `ok`, `waiting`, `refused`, `retry` or `bug`."""
+
+    def stepped(self, step: Step) -> None:
+        """Count one step that was carried out."""
+
+
+class Controller:
+    """Workers over the queue."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        queue: WorkQueue[Key],
+        topology: Topology,
+        decider: Decider,
+        cluster: Cluster,
+        clock: Clock,
+        site: Site,
+        failures: dict[Key, Problem],
+        meter: Meter,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._topology = topology
+        self._decider = decider
+        self._cluster = cluster
+        self._clock = clock
+        self._site = site
+        self._failures = failures
+        self._meter = meter
+        self._backoff = Backoff()
+
+    async def work(self) -> None:
+        """Take keys and reconcile them until the queue is closed."""
+        while (key := await self._queue.get()) is not None:
+            started = self._clock.monotonic()
+            result = "bug"
+            try:
+                result = await self._reconcile(key)
+            except Exception:  # noqa: BLE001 - one key's bug must not end the worker of all others
+                _log.exception("reconciliation failed unexpectedly", extra={"key": str(key)})
+                self._queue.add_after(key, self._backoff.next(key))
+            finally:
+                self._queue.done(key)
+                kind = str(key).partition("/")[0]
+                self._meter.reconciled(kind, result, self._clock.monotonic() - started)
+
+    async def _reconcile(self, key: Key) -> str:
+        self._queue.forget_delay(key)
+        before = self._failures.get(key)
+        wrote = False
+        try:
+            decision = await self._decider.decide(key)
+            decision = await self._first_touch(key, decision)
+            for _ in range(_PASSES):
+                if not decision.steps:
+                    break
+                for step in decision.steps:
+                    await self._execute(key, step, decision)
+                    wrote = True
+                self._failures.pop(key, None)
+                decision = await self._decider.decide(key)
+            else:
+                _log.error("the plan does not come to an end", extra={"key": str(key)})
+                self._queue.add_after(key, self._backoff.next(key))
+        except ApiError as error:
+            return await self._failed(key, error, wrote=wrote, before=before)
+        if self._failures.pop(key, None) is not None:
+            decision = await self._decider.decide(key)
+        if wrote or before is not None:
+            self._wake(key)
+        try:
+            await self._tell(decision)
+        except ApiError as error:
+            _log.warning("status not written", extra={"key": str(key), "error": error.message})
+            self._queue.add_after(key, self._backoff.next(key))
+            return "retry"
+        self._backoff.reset(key)
+        self._again(key, decision)
+        return "ok" if decision.problem is None else "waiting"
+
+    async def _first_touch(self, key: Key, decision: Decision) -> Decision:
+        """Say `Ready=Unknown` before any call for a resource that has no conditions yet (law 8)."""
+        touched = False
+        for write in decision.statuses:
+            if (write.raw.get("status") or {}).get("conditions"):
+                continue
+            try:
+                resource = parse(write.kind, write.raw)
+            except InvalidResourceError:
+                continue
+            await self._write(
+                StatusWrite(
+                    write.kind, write.raw, pending(resource, datetime.fromtimestamp(self._clock.now(), UTC))
+                )
+            )
+            touched = True
+        return await self._decider.decide(key) if touched else decision
+
+    async def _execute(self, key: Key, step: Step, decision: Decision) -> None:
+        _log.info("%s", describe(step), extra={"key": str(key)})
+        if isinstance(step, (Create, Update, Delete, PutConfiguration, CloseConnections)):
+            if decision.cloud is None:
+                raise ValueError("a remote step without an account")
+            await decision.cloud.execute(step)
+        else:
+            token = None
+            if isinstance(step, WriteConnectorSecret) and decision.cloud is not None:
+                token = await decision.cloud.token(step.tunnel_id)
+            answer = await self._cluster.execute(step, token=token)
+            self._remember(step, answer)
+        self._meter.stepped(step)
+
+    def _remember(self, step: Step, answer: Mapping[str, Any] | None) -> None:
+        """Put our own write into the store, so that the next pass sees it before the watch brings it."""
+        if answer is not None:
+            self._store.put(str(answer["kind"]), answer)
+        elif isinstance(step, (DeleteObject, SetFinalizer)):
+            ref = step.ref
+            self._store.remove(ref.kind, ref.namespace, ref.name, ref.uid)
+
+    async def _tell(self, decision: Decision) -> None:
+        for write in decision.statuses:
+            current = self._store.get(
+                write.kind, write.raw["metadata"]["namespace"], write.raw["metadata"]["name"]
+            )
+            if current is None or current["metadata"].get("uid") != write.raw["metadata"].get("uid"):
+                continue
+            if (current.get("status") or {}) != write.status:
+                for event in events_of(write.kind, current.get("status") or {}, write.status):
+                    await self._cluster.event(
+                        current, reason=event.reason, message=event.message, warning=event.warning
+                    )
+                await self._write(write)
+
+    async def _write(self, write: StatusWrite) -> None:
+        meta = write.raw["metadata"]
+        answer = await self._cluster.write_status(write.kind, meta["namespace"], meta["name"], write.status)
+        if answer is not None:
+            self._store.put(write.kind, answer)
+
+    async def _failed(self, key: Key, error: ApiError, *, wrote: bool, before: Problem | None) -> str:
+        """Keep the reason, say it, and choose when to look again."""
+        _log.warning("%s", error.message, extra={"key": str(key), "code": error.code})
+        result, wait_s = "retry", self._backoff.next(key)
+        match error:
+            case StaleError() | NotFoundError():
+                wait_s = min(wait_s, 1.0)  # look again at what has changed meanwhile
+            case WaitingError():
+                self._failures[key] = problem_of(error)
+                result, wait_s = "waiting", _WAIT_S
+            case RefusedError():
+                self._failures[key] = problem_of(error)
+                result, wait_s = "refused", max(wait_s, _REFUSED_S)
+            case RetryableError() if error.retry_after_s is not None:
+                self._failures[key] = problem_of(error)
+                wait_s = max(wait_s, error.retry_after_s)
+            case _:
+                self._failures[key] = problem_of(error)
+        self._queue.add_after(key, wait_s)
+        if wrote or self._failures.get(key) != before:
+            self._wake(key)
+        try:
+            await self._tell(await self._decider.decide(key))
+        except ApiError as again:
+            _log.debug("status cannot be told yet: %s", again.message, extra={"key": str(key)})
+        return result
+
+    def _again(self, key: Key, decision: Decision) -> None:
+        if decision.recheck_s is not None:
+            self._queue.add_after(key, decision.recheck_s, Lane.TRAFFIC)
+        elif decision.problem is not None and decision.cloud is None:
+            self._queue.add_after(key, _WAIT_S)  # credentials: they are read again when asked for
+
+    def _wake(self, key: Key) -> None:
+        for neighbour in self._topology.neighbours(key):
+            self._queue.add(neighbour, Lane.USER)
+
+
+async def run_workers(controller: Controller, count: int) -> None:
+    """Run so many workers until the queue is closed; an unexpected end of one ends all."""
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(controller.work())

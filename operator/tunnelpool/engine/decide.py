@@ -1,0 +1,239 @@
+"""One decision for one key: what to do now, and what to say of it. Nothing is done here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tunnelpool.build import host as host_builder
+from tunnelpool.build import monitor as monitor_builder
+from tunnelpool.build import pool as pool_builder
+from tunnelpool.build.host import HostIntent
+from tunnelpool.build.snapshot import FINALIZER, Raw, Site
+from tunnelpool.build.status import (
+    health_check_status,
+    lbpool_status,
+    load_balancer_status,
+    tunnel_status,
+)
+from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer
+from tunnelpool.domain.hostnames import canonical_hostname
+from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
+from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.engine.gather import Gatherer
+from tunnelpool.engine.ports import Clock, Cloud
+from tunnelpool.engine.topology import Topology
+from tunnelpool.plan import remote as remote_plan
+from tunnelpool.plan import tunnel as tunnel_plan
+from tunnelpool.plan.finalizer import add_finalizer, remove_finalizer
+from tunnelpool.plan.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWrite:
+    """The status that a resource shall have."""
+
+    kind: str
+    raw: Raw
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a key needs now. Steps come first; statuses count once there are none left."""
+
+    steps: tuple[Step, ...] = ()
+    statuses: tuple[StatusWrite, ...] = ()
+    cloud: Cloud | None = None
+    recheck_s: float | None = None
+    problem: Problem | None = None
+
+
+class Decider:
+    """Decides for each kind of key. `failures` holds what went wrong at the last try, by key."""
+
+    def __init__(
+        self,
+        gatherer: Gatherer,
+        topology: Topology,
+        site: Site,
+        clock: Clock,
+        failures: Mapping[Key, Problem],
+    ) -> None:
+        self._gatherer = gatherer
+        self._topology = topology
+        self._site = site
+        self._clock = clock
+        self._failures = failures
+
+    async def decide(self, key: Key) -> Decision:
+        """Look, and decide."""
+        match key:
+            case TunnelKey():
+                return await self._tunnel(key)
+            case MonitorKey():
+                return await self._monitor(key)
+            case PoolKey():
+                return await self._pool(key)
+            case HostKey():
+                return await self._host(key)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now(), UTC)
+
+    async def _tunnel(self, key: TunnelKey) -> Decision:
+        snapshot, cloud = await self._gatherer.tunnel(key)
+        tunnel, raw = snapshot.tunnel, snapshot.raw
+        if tunnel is None or raw is None:
+            steps = tunnel_plan.plan(snapshot, self._site) if raw is None and cloud else ()
+            return Decision(steps, (), cloud)
+        problem = snapshot.problem or self._gatherer.conflict(tunnel)
+        steps = ()
+        if snapshot.problem is None:
+            steps = tunnel_plan.plan(snapshot, self._site)
+        elif not tunnel.deleting:
+            protect = add_finalizer("Tunnel", raw, FINALIZER)
+            steps = (protect,) if protect else ()
+        if tunnel.deleting:
+            problem = _deleting(snapshot.problem, snapshot.derived_left or _left(snapshot.slots))
+        elif problem is None:
+            problem = self._failures.get(key) or await self._around(key)
+        status = tunnel_status(snapshot, tunnel, problem, self._now())
+        wait_s = 5.0 if tunnel.deleting and not steps else None
+        return Decision(steps, (StatusWrite("Tunnel", raw, status),), cloud, wait_s, problem)
+
+    async def _around(self, key: TunnelKey) -> Problem | None:
+        """Ask pool and host name of a Tunnel what keeps them: derived ones have no status of their own."""
+        raw = self._topology.store.get("Tunnel", key.namespace, key.name)
+        tunnel = self._topology.typed("Tunnel", raw) if raw else None
+        if tunnel is None:
+            return None
+        if tunnel.spec.pool:
+            secret = self._topology.secret_of(tunnel)
+            pool_key = self._topology.pool_key(key.namespace, tunnel.spec.pool, secret)
+            failed = self._failures.get(pool_key)
+            if failed is not None:
+                return failed
+            snapshot, _ = await self._gatherer.pool(pool_key)
+            intent = pool_builder.build(snapshot, self._site, self._now())
+            if intent.problem is not None and intent.problem.stalled:
+                return intent.problem
+        host_key = HostKey(canonical_hostname(tunnel.spec.hostname))
+        failed = self._failures.get(host_key)
+        if failed is not None:
+            return failed
+        host = host_builder.build(await self._gatherer.host(host_key), self._site)
+        return host.problem if host.problem is not None and not _is_waiting(host.problem) else None
+
+    async def _monitor(self, key: MonitorKey) -> Decision:
+        snapshot, cloud = await self._gatherer.monitor(key)
+        check, raw = snapshot.health_check, snapshot.raw
+        if snapshot.problem is not None and check is not None and raw is not None:
+            problem = _deleting(snapshot.problem, ()) if check.deleting else snapshot.problem
+            status = health_check_status(check, "", problem, self._now())
+            return Decision((), (StatusWrite("HealthCheck", raw, status),), None, None, problem)
+        if snapshot.problem is not None:
+            return Decision()
+        intent = monitor_builder.build(snapshot, self._site)
+        observed = monitor_builder.chosen(snapshot)
+        steps: tuple[Step, ...] = remote_plan.plan(intent, observed, self._site.owner)
+        if raw is None or check is None:
+            return Decision(steps if raw is None else (), (), cloud)
+        problem = intent.problem or self._failures.get(key)
+        status = health_check_status(check, observed.id if observed else "", problem, self._now())
+        steps = _guarded("HealthCheck", raw, steps, deleting=check.deleting, done=observed is None)
+        return Decision(steps, (StatusWrite("HealthCheck", raw, status),), cloud, intent.recheck_s, problem)
+
+    async def _pool(self, key: PoolKey) -> Decision:
+        snapshot, cloud = await self._gatherer.pool(key)
+        if snapshot.problem is not None:
+            statuses = tuple(
+                StatusWrite(
+                    "LBPool",
+                    raw,
+                    lbpool_status(
+                        snapshot,
+                        one,
+                        _deleting(snapshot.problem, ()) if one.deleting else snapshot.problem,
+                        self._now(),
+                    ),
+                )
+                for one in snapshot.lbpools
+                if (raw := snapshot.raws.get(_place(one)))
+            )
+            return Decision((), statuses, None, None, snapshot.problem)
+        if cloud is None:
+            return Decision()
+        intent = pool_builder.build(snapshot, self._site, self._now())
+        steps: list[Step] = list(remote_plan.plan(intent, snapshot.observed, self._site.owner))
+        statuses_written = []
+        problem = intent.problem or self._failures.get(key)
+        for lbpool in snapshot.lbpools:
+            raw = snapshot.raws.get(_place(lbpool))
+            if raw is None:
+                continue
+            own: Problem | None = problem
+            if lbpool.deleting:
+                own = _deleting(None, (f"pool '{snapshot.name}'",))
+                if snapshot.referrers and not snapshot.members:
+                    names = ", ".join(f"'{one.value.name}'" for one in snapshot.referrers)
+                    message = f"load balancer {names} still refers to it: delete or change that first"
+                    own = Problem(Reason.DELETION_BLOCKED, message)
+            status = lbpool_status(snapshot, lbpool, own, self._now())
+            statuses_written.append(StatusWrite("LBPool", raw, status))
+            released = snapshot.observed is None or (bool(snapshot.members) and not lbpool.spec.origins)
+            steps = list(_guarded("LBPool", raw, tuple(steps), deleting=lbpool.deleting, done=released))
+        return Decision(tuple(steps), tuple(statuses_written), cloud, intent.recheck_s, problem)
+
+    async def _host(self, key: HostKey) -> Decision:
+        snapshot, cloud = await self._gatherer.host_and_cloud(key)
+        intent = HostIntent(hold=True, problem=snapshot.problem)
+        steps: tuple[Step, ...] = ()
+        if snapshot.problem is None:
+            intent = host_builder.build(snapshot, self._site)
+            steps = remote_plan.plan_host(intent, snapshot, self._site.owner)
+        problem = intent.problem or self._failures.get(key)
+        statuses = []
+        for balancer in snapshot.load_balancers:
+            raw = snapshot.raws.get(_place(balancer))
+            if raw is None:
+                continue
+            own = _deleting(snapshot.problem, ()) if balancer.deleting else problem
+            status = load_balancer_status(snapshot, balancer, intent, own, self._now())
+            statuses.append(StatusWrite("LoadBalancer", raw, status))
+            derived = any(not member.tunnel.deleting for member in snapshot.members)
+            done = snapshot.problem is None and (snapshot.observed is None or derived)
+            steps = _guarded("LoadBalancer", raw, steps, deleting=balancer.deleting, done=done)
+        return Decision(steps, tuple(statuses), cloud, None, problem)
+
+
+def _guarded(kind: str, raw: Raw, steps: tuple[Step, ...], *, deleting: bool, done: bool) -> tuple[Step, ...]:
+    """Put the finalizer before the first remote object and take it away after the last (law 9)."""
+    if not deleting:
+        protect = add_finalizer(kind, raw, FINALIZER)
+        return (protect, *steps) if protect else steps
+    if steps or not done:
+        return steps
+    release = remove_finalizer(kind, raw, FINALIZER)
+    return (release,) if release else ()
+
+
+def _deleting(problem: Problem | None, left: tuple[str, ...]) -> Problem:
+    if problem is not None:
+        return Problem(Reason.DELETION_BLOCKED, f"cannot delete what is at Cloudflare: {problem.message}")
+    what = ", ".join(left)
+    return Problem(Reason.DELETING, f"still there: {what}" if what else "everything of it is gone")
+
+
+def _left(slots: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(f"origin {slot.index}" for slot in slots)
+
+
+def _is_waiting(problem: Problem) -> bool:
+    return problem.reason in {Reason.WAITING_FOR_CONNECTORS, Reason.WAITING_FOR_POOL, Reason.NO_ORIGINS}
+
+
+def _place(resource: LBPool | LoadBalancer) -> tuple[str, str]:
+    return resource.metadata.namespace, resource.metadata.name

@@ -1,0 +1,41 @@
+"""From an error of either API to the words of a condition."""
+
+from __future__ import annotations
+
+from tunnelpool.domain.errors import (
+    ActiveConnectionsError,
+    AlreadyExistsError,
+    ApiError,
+    CredentialsError,
+    InvalidError,
+    MissingPermissionError,
+    RateLimitedError,
+    RetryableError,
+    StillReferencedError,
+)
+from tunnelpool.domain.reasons import Problem, Reason
+
+
+def problem_of(error: ApiError) -> Problem:
+    """Say what an error means for a resource, and whether it stays so until a person acts."""
+    match error:
+        case RateLimitedError():
+            return Problem(Reason.RATE_LIMITED, error.message)
+        case RetryableError():
+            return Problem(Reason.CLOUDFLARE_UNAVAILABLE, error.message)
+        case StillReferencedError() | ActiveConnectionsError():
+            return Problem(Reason.DELETION_BLOCKED, error.message)
+        case CredentialsError():
+            return Problem(Reason.CREDENTIALS_INVALID, error.message, stalled=True)
+        case MissingPermissionError():
+            return Problem(Reason.MISSING_PERMISSION, error.message, stalled=True)
+        case AlreadyExistsError():
+            return Problem(Reason.NAME_IN_USE, error.message)
+        case InvalidError() if "Host header" in error.message:
+            return Problem(Reason.HOST_NOT_ALLOWED, error.message, stalled=True)
+        case InvalidError() if "Load Balancing is not enabled" in error.message:
+            return Problem(Reason.LOAD_BALANCING_NOT_ENABLED, error.message, stalled=True)
+        case InvalidError():
+            return Problem(Reason.REFUSED, error.message, stalled=True)
+        case _:
+            return Problem(Reason.CLUSTER_REFUSED, error.message)

@@ -1,0 +1,91 @@
+"""Looks at Cloudflare again, by listings only, and wakes what has changed there or belongs to nobody.
+
+No object has a timer of its own: one listing of each kind tells about all (law 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+from tunnelpool.build.ownership import owner_of
+from tunnelpool.domain.errors import ApiError
+from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
+from tunnelpool.domain.ownership import Owner, read_mark, read_tunnel_name
+from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Observed, Pool, Tunnel
+from tunnelpool.engine.credentials import Credentials, Opened
+from tunnelpool.engine.queue import Lane, WorkQueue
+
+_log: Final = logging.getLogger(__name__)
+TICK_S: Final = 2.0
+"""How often it is looked whether a listing or a Secret is due."""
+
+
+class Sweeper:
+    """Ticks; each listing is read again when it has reached its age."""
+
+    def __init__(self, credentials: Credentials, queue: WorkQueue[Key], owner: Owner) -> None:
+        self._credentials = credentials
+        self._queue = queue
+        self._owner = owner
+        self._searched: set[str] = set()
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self.tick()
+
+    async def tick(self) -> None:
+        """Do what is due."""
+        await self._credentials.refresh()
+        for opened in self._credentials.opened():
+            try:
+                if opened.account_id not in self._searched:
+                    await self._find_ours(opened)
+                    self._searched.add(opened.account_id)
+                for changed in await opened.cloud.sweep():
+                    self._wake(opened, changed.objects)
+            except ApiError as error:
+                _log.warning("sweep: %s", error.message, extra={"account": opened.account_id})
+
+    async def _find_ours(self, opened: Opened) -> None:
+        """Wake, once after the start, whatever carries our mark: a resource may have gone meanwhile."""
+        cloud = opened.cloud
+        self._wake(opened, [*await cloud.tunnels(), *await cloud.pools(), *await cloud.monitors()])
+
+    def _wake(self, opened: Opened, objects: Iterable[Observed[Any]]) -> None:
+        for observed in objects:
+            if owner_of(observed.value) == self._owner:
+                key = key_of(opened.account_id, observed)
+                if key is not None:
+                    self._queue.add(key, Lane.SWEEP)
+            elif isinstance(observed.value, (LoadBalancer, DnsRecord)):
+                # A foreign object at a host name of ours may be what that one waits for.
+                self._queue.add(HostKey(observed.value.name), Lane.SWEEP)
+            elif isinstance(observed.value, Pool):
+                self._queue.add(PoolKey(opened.account_id, observed.value.name), Lane.SWEEP)
+
+
+def key_of(account_id: str, observed: Observed[Any]) -> Key | None:
+    """Find the aggregate of an object of ours by its mark or name."""
+    value = observed.value
+    match value:
+        case Pool():
+            return PoolKey(account_id, value.name)
+        case LoadBalancer() | DnsRecord():
+            return HostKey(value.name)
+        case Tunnel():
+            parts = read_tunnel_name(value.name)
+            return TunnelKey(parts.namespace, parts.name) if parts else None
+        case Monitor():
+            mark = read_mark(value.description)
+            match mark.of.split("/") if mark else []:
+                case ["monitor", namespace, name]:
+                    return MonitorKey(namespace, name)
+                case _:
+                    return None
+        case _:
+            return None

@@ -1,0 +1,295 @@
+"""Who refers to whom among the resources, from indices: no question here looks at all objects."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Literal, TypeVar, overload
+
+from tunnelpool.build.manifests import TUNNEL_LABEL
+from tunnelpool.crd.base import Resource
+from tunnelpool.crd.parsing import InvalidResourceError, parse
+from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
+from tunnelpool.domain.hostnames import canonical_hostname
+from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
+from tunnelpool.engine.credentials import Credentials, SecretRef
+from tunnelpool.engine.store import Raw, Store
+
+KINDS: Final = ("Tunnel", "LBPool", "HealthCheck", "LoadBalancer")
+CHILDREN: Final = ("Deployment", "Secret", "PodDisruptionBudget", "Pod")
+_PARSED: Final = 20_000
+R = TypeVar("R", bound=Resource)
+
+
+class Topology:
+    """Typed resources and their references, and the keys that a change concerns."""
+
+    def __init__(self, store: Store, credentials: Credentials) -> None:
+        self.store = store
+        self._credentials = credentials
+        self._parsed: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        store.add_index("tunnels-by-pool", "Tunnel", _tunnel_pool)
+        store.add_index("tunnels-by-host", "Tunnel", _host)
+        store.add_index("balancers-by-host", "LoadBalancer", _host)
+        store.add_index("balancers-by-pool", "LoadBalancer", _balancer_pools)
+        store.add_index("lbpools-by-name", "LBPool", lambda raw: (_remote_name(raw),))
+        store.add_index("lbpools-by-check", "LBPool", lambda raw: _ref(raw, "healthCheckRef"))
+        store.add_index("lbpools-by-fallback", "LBPool", lambda raw: _ref(raw, "fallbackRef"))
+        for kind in CHILDREN:
+            store.add_index(f"{kind}-by-tunnel", kind, _tunnel_of_child)
+        for kind in KINDS:
+            store.add_index(f"{kind}-by-credentials", kind, self._secret_of)
+
+    # -- typed access ---------------------------------------------------------------------------
+
+    @overload
+    def typed(self, kind: Literal["Tunnel"], raw: Raw) -> Tunnel | None: ...
+    @overload
+    def typed(self, kind: Literal["LBPool"], raw: Raw) -> LBPool | None: ...
+    @overload
+    def typed(self, kind: Literal["HealthCheck"], raw: Raw) -> HealthCheck | None: ...
+    @overload
+    def typed(self, kind: Literal["LoadBalancer"], raw: Raw) -> LoadBalancer | None: ...
+    def typed(self, kind: str, raw: Raw) -> Any:
+        """Read a resource; None if its spec cannot be read (its own reconciliation says so)."""
+        meta = raw["metadata"]
+        place = (meta.get("uid", ""), meta.get("resourceVersion", ""))
+        if place in self._parsed:
+            self._parsed.move_to_end(place)
+            return self._parsed[place]
+        try:
+            found: Any = parse(kind, raw)
+        except InvalidResourceError:
+            found = None
+        self._parsed[place] = found
+        if len(self._parsed) > _PARSED:
+            self._parsed.popitem(last=False)
+        return found
+
+    def lbpool(self, namespace: str, name: str) -> LBPool | None:
+        """Look an LBPool up by the name of the object."""
+        raw = self.store.get("LBPool", namespace, name)
+        return self.typed("LBPool", raw) if raw else None
+
+    def health_check(self, namespace: str, name: str) -> HealthCheck | None:
+        """Look a HealthCheck up."""
+        raw = self.store.get("HealthCheck", namespace, name)
+        return self.typed("HealthCheck", raw) if raw else None
+
+    def tunnels_naming(self, namespace: str, pool: str) -> tuple[Tunnel, ...]:
+        """List the Tunnels of a namespace that name a pool, oldest first."""
+        raws = self.store.by("tunnels-by-pool", f"{namespace}/{pool}")
+        return oldest_first(one for raw in raws if (one := self.typed("Tunnel", raw)))
+
+    def tunnels_at(self, hostname: str) -> tuple[Tunnel, ...]:
+        """List the Tunnels of a host name in any namespace, oldest first."""
+        raws = self.store.by("tunnels-by-host", hostname)
+        return oldest_first(one for raw in raws if (one := self.typed("Tunnel", raw)))
+
+    def balancers_at(self, hostname: str) -> tuple[LoadBalancer, ...]:
+        """List the LoadBalancers of a host name in any namespace, oldest first."""
+        raws = self.store.by("balancers-by-host", hostname)
+        return oldest_first(one for raw in raws if (one := self.typed("LoadBalancer", raw)))
+
+    def lbpools_called(self, remote_name: str) -> tuple[LBPool, ...]:
+        """List the LBPools that claim a remote name in any namespace, oldest first."""
+        raws = self.store.by("lbpools-by-name", remote_name)
+        return oldest_first(one for raw in raws if (one := self.typed("LBPool", raw)))
+
+    def lbpools_checked_by(self, namespace: str, check: str) -> tuple[LBPool, ...]:
+        """List the LBPools that refer to a HealthCheck."""
+        raws = self.store.by("lbpools-by-check", f"{namespace}/{check}")
+        return oldest_first(one for raw in raws if (one := self.typed("LBPool", raw)))
+
+    def lbpools_falling_back_to(self, namespace: str, name: str) -> tuple[LBPool, ...]:
+        """List the LBPools whose fallback is this one."""
+        raws = self.store.by("lbpools-by-fallback", f"{namespace}/{name}")
+        return oldest_first(one for raw in raws if (one := self.typed("LBPool", raw)))
+
+    def balancers_naming(self, namespace: str, pool: str) -> tuple[LoadBalancer, ...]:
+        """List the LoadBalancers that name a pool, as a pool or as the fallback."""
+        raws = self.store.by("balancers-by-pool", f"{namespace}/{pool}")
+        return oldest_first(one for raw in raws if (one := self.typed("LoadBalancer", raw)))
+
+    # -- names and keys -------------------------------------------------------------------------
+
+    def remote_pool_name(self, namespace: str, name: str) -> str:
+        """Tell what a pool is called at Cloudflare: an LBPool may say so, else it is the name itself."""
+        raw = self.store.get("LBPool", namespace, name)
+        return _remote_name(raw) if raw else name
+
+    def secret_of(self, resource: Tunnel | LBPool | HealthCheck | LoadBalancer) -> SecretRef:
+        """Find the Secret that a resource is worked on with."""
+        ref = resource.spec.credentials_ref
+        return self._credentials.ref(resource.metadata.namespace, ref.name if ref else None)
+
+    def pool_key(self, namespace: str, name: str, secret: SecretRef) -> PoolKey:
+        """Build the key of a pool as a resource with these credentials names it."""
+        return PoolKey(self._credentials.account_id(secret), self.remote_pool_name(namespace, name))
+
+    def claims(self, remote_name: str, account: str) -> tuple[Tunnel | LBPool, ...]:
+        """List who claims a remote pool name in an account: LBPools and Tunnels that name no LBPool."""
+        found: list[Tunnel | LBPool] = [
+            one for one in self.lbpools_called(remote_name) if self._in(one, account)
+        ]
+        for raw in self.store.by("tunnels-by-pool", remote_name):
+            tunnel = self.typed("Tunnel", raw)
+            described = tunnel and self.store.get("LBPool", tunnel.metadata.namespace, remote_name)
+            if tunnel and not described and self._in(tunnel, account):
+                found.append(tunnel)
+        return oldest_first(found)
+
+    def keys_of(self, kind: str, raw: Raw) -> set[Key]:
+        """Tell which aggregates a resource or a child concerns."""
+        meta = raw["metadata"]
+        namespace, name = meta.get("namespace", ""), meta["name"]
+        if kind in CHILDREN:
+            owner = (meta.get("labels") or {}).get(TUNNEL_LABEL)
+            if not owner:
+                return set()
+            keys: set[Key] = {TunnelKey(namespace, owner)}
+            tunnel = self.store.get("Tunnel", namespace, owner)
+            return keys | (self.keys_of("Tunnel", tunnel) if tunnel and kind == "Pod" else set())
+        match kind:
+            case "Tunnel":
+                return {TunnelKey(namespace, name), *self._pool_and_host(raw)}
+            case "LBPool":
+                return {*self._around_pool(namespace, name, raw)}
+            case "HealthCheck":
+                pools = self.lbpools_checked_by(namespace, name)
+                return {MonitorKey(namespace, name), *(self._key(pool) for pool in pools)}
+            case "LoadBalancer":
+                return {HostKey(canonical_hostname(raw["spec"]["hostname"])), *self._pools_of_balancer(raw)}
+            case _:
+                return set()
+
+    def neighbours(self, key: Key) -> set[Key]:
+        """Tell which aggregates look at this one."""
+        found: set[Key] = set()
+        match key:
+            case TunnelKey(namespace=namespace, name=name):
+                raw = self.store.get("Tunnel", namespace, name)
+                found |= self.keys_of("Tunnel", raw) if raw else set()
+            case MonitorKey(namespace=namespace, name=name):
+                found |= {self._key(pool) for pool in self.lbpools_checked_by(namespace, name)}
+            case PoolKey(name=name):
+                for lbpool in self.lbpools_called(name):
+                    meta = lbpool.metadata
+                    raw = self.store.get("LBPool", meta.namespace, meta.name)
+                    found |= self.keys_of("LBPool", raw) if raw else set()
+                for raw in self.store.by("tunnels-by-pool", name):
+                    found |= self.keys_of("Tunnel", raw)
+            case HostKey(hostname=hostname):
+                for raw in self.store.by("tunnels-by-host", hostname):
+                    found |= self.keys_of("Tunnel", raw)
+                for raw in self.store.by("balancers-by-host", hostname):
+                    found |= self.keys_of("LoadBalancer", raw)
+        return found - {key}
+
+    def keys_with(self, secret: SecretRef) -> set[Key]:
+        """Tell which aggregates are worked on with a Secret."""
+        found: set[Key] = set()
+        for kind in KINDS:
+            for raw in self.store.by(f"{kind}-by-credentials", f"{secret.namespace}/{secret.name}"):
+                found |= self.keys_of(kind, raw)
+        return found
+
+    # -- details --------------------------------------------------------------------------------
+
+    def _in(self, resource: Tunnel | LBPool, account: str) -> bool:
+        return self._credentials.account_id(self.secret_of(resource)) == account
+
+    def _key(self, pool: LBPool) -> PoolKey:
+        return PoolKey(self._credentials.account_id(self.secret_of(pool)), pool.pool_name)
+
+    def _secret_of(self, raw: Raw) -> tuple[str, ...]:
+        ref = (raw.get("spec") or {}).get("credentialsRef") or {}
+        secret = self._credentials.ref(raw["metadata"].get("namespace", ""), ref.get("name"))
+        return (f"{secret.namespace}/{secret.name}",)
+
+    def _raw_pool_key(self, raw: Raw, name: str) -> PoolKey:
+        ref = (raw.get("spec") or {}).get("credentialsRef") or {}
+        namespace = raw["metadata"].get("namespace", "")
+        return self.pool_key(namespace, name, self._credentials.ref(namespace, ref.get("name")))
+
+    def _pool_and_host(self, raw: Raw) -> Iterator[Key]:
+        spec = raw.get("spec") or {}
+        yield HostKey(canonical_hostname(spec["hostname"]))
+        if spec.get("pool"):
+            key = self._raw_pool_key(raw, spec["pool"])
+            yield key
+            lbpool = self.store.get("LBPool", raw["metadata"]["namespace"], spec["pool"])
+            check = ((lbpool or {}).get("spec") or {}).get("healthCheckRef")
+            if check:
+                yield MonitorKey(raw["metadata"]["namespace"], check["name"])
+
+    def _around_pool(self, namespace: str, name: str, raw: Raw) -> Iterator[Key]:
+        yield self._raw_pool_key(raw, name)
+        yield PoolKey(self._raw_pool_key(raw, name).account, _remote_name(raw))
+        check = (raw.get("spec") or {}).get("healthCheckRef")
+        if check:
+            yield MonitorKey(namespace, check["name"])
+        for tunnel in self.tunnels_naming(namespace, name):
+            yield TunnelKey(namespace, tunnel.metadata.name)
+            yield HostKey(canonical_hostname(tunnel.spec.hostname))
+        for balancer in self.balancers_naming(namespace, name):
+            yield HostKey(canonical_hostname(balancer.spec.hostname))
+        fallback = (raw.get("spec") or {}).get("fallbackRef")
+        if fallback:
+            yield self._raw_pool_key(raw, fallback["name"])
+        for user in self.lbpools_falling_back_to(namespace, name):
+            for tunnel in self.tunnels_naming(namespace, user.metadata.name):
+                yield HostKey(canonical_hostname(tunnel.spec.hostname))
+
+    def _pools_of_balancer(self, raw: Raw) -> Iterator[Key]:
+        namespace = raw["metadata"].get("namespace", "")
+        for place in _balancer_pools(raw):
+            yield self._raw_pool_key(raw, place.removeprefix(f"{namespace}/"))
+
+
+def oldest_first(resources: Iterable[R]) -> tuple[R, ...]:
+    """Order by age, then namespace and name: who came first wins."""
+    return tuple(sorted(resources, key=_age))
+
+
+def _age(resource: Resource) -> tuple[float, str, str]:
+    meta = resource.metadata
+    created = meta.creation_timestamp.timestamp() if meta.creation_timestamp else float("inf")
+    return created, meta.namespace, meta.name
+
+
+def _remote_name(raw: Raw) -> str:
+    return str((raw.get("spec") or {}).get("name") or raw["metadata"]["name"])
+
+
+def _host(raw: Raw) -> tuple[str, ...]:
+    hostname = (raw.get("spec") or {}).get("hostname")
+    return (canonical_hostname(hostname),) if hostname else ()
+
+
+def _tunnel_pool(raw: Raw) -> tuple[str, ...]:
+    pool = (raw.get("spec") or {}).get("pool")
+    return (pool, f"{raw['metadata'].get('namespace', '')}/{pool}") if pool else ()
+
+
+def _balancer_pools(raw: Raw) -> tuple[str, ...]:
+    spec = raw.get("spec") or {}
+    names = dict.fromkeys(spec.get("pools") or ())
+    for places in ("regionPools", "countryPools", "popPools"):
+        for pools in (spec.get(places) or {}).values():
+            names |= dict.fromkeys(pools)
+    if spec.get("fallbackRef"):
+        names[spec["fallbackRef"]["name"]] = None
+    namespace = raw["metadata"].get("namespace", "")
+    return tuple(f"{namespace}/{name}" for name in names)
+
+
+def _ref(raw: Raw, field: str) -> tuple[str, ...]:
+    ref = (raw.get("spec") or {}).get(field)
+    return (f"{raw['metadata'].get('namespace', '')}/{ref['name']}",) if ref else ()
+
+
+def _tunnel_of_child(raw: Raw) -> tuple[str, ...]:
+    meta = raw["metadata"]
+    owner = (meta.get("labels") or {}).get(TUNNEL_LABEL)
+    return (f"{meta.get('namespace', '')}/{owner}",) if owner else ()
