@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Any
 
 from localedge.documents.fields import (
     Field,
@@ -20,14 +20,12 @@ from localedge.documents.fields import (
 )
 from localedge.documents.hostnames import hostname, origin_address, zone_of
 from localedge.documents.refusal import InvalidError
+from localedge.documents.regions import REGIONS
 from localedge.plan import Plan
 
 READ_ONLY = frozenset({"id", "created_on", "modified_on", "disabled_at", "healthy", "networks"})
 ORIGIN_READ_ONLY = frozenset({"disabled_at", "healthy"})
 
-REGIONS: Final = (
-    "WNAM", "ENAM", "WEU", "EEU", "NSAM", "SSAM", "OC", "ME", "NAF", "SAF", "SAS", "SEAS", "NEAS",
-)  # fmt: skip
 NO_REGIONS = (
     "Probing from every data centre is not allowed with this subscription. "
     "Please choose regions to probe from."

@@ -1,0 +1,160 @@
+"""The public listeners: a visitor's HTTP request in, the answer of an origin or a page out."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from localedge.balance.topology import Topology
+from localedge.clock import Clock
+from localedge.dataplane import pages
+from localedge.dataplane.address_leg import Scheme
+from localedge.dataplane.answer import Answer
+from localedge.dataplane.header_fields import is_websocket, toward_origin, toward_visitor
+from localedge.dataplane.routing import Routed, Router, Visit
+from localedge.dataplane.upgrade import SWITCHING, VisitorBytes, relay
+from localedge.documents.hostnames import without_port
+from localedge.journal import Journal
+from localedge.state.store import VisibleState
+from localedge.tunnel.interface import StreamFailedError
+
+_NO_BODY = frozenset({204, 304})
+
+
+class FrontDoor:
+    """Serves visitors on one plain and one TLS port."""
+
+    def __init__(
+        self,
+        visible: VisibleState,
+        router: Router,
+        journal: Journal,
+        clock: Clock,
+        chance: random.Random,
+        colo: str,
+    ) -> None:
+        self._visible = visible
+        self._router = router
+        self._journal = journal
+        self._clock = clock
+        self._chance = chance
+        self._colo = colo
+        self._topology = Topology(visible.current())
+        self._runners: list[web.ServerRunner] = []
+
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen; returns the port."""
+        server = web.Server(
+            partial(self._serve, "https" if tls else "http"),
+            access_log=None,
+            auto_decompress=False,
+            handler_cancellation=True,
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await runner.setup()
+        self._runners.append(runner)
+        await web.TCPSite(runner, host, port, ssl_context=tls, backlog=1024).start()
+        return int(runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """Stop listening and end what is under way."""
+        for runner in self._runners:
+            await runner.cleanup()
+
+    def topology(self) -> Topology:
+        """Return the configuration as the data plane sees it now."""
+        state = self._visible.current()
+        if state.version != self._topology.state.version:
+            self._topology = Topology(state)
+        return self._topology
+
+    async def _serve(self, scheme: Scheme, request: web.BaseRequest) -> web.StreamResponse:
+        started = self._clock.real()
+        ray = f"{self._chance.getrandbits(64):016x}-{self._colo}"
+        authority = request.headers.get("Host", "")
+        fields = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in request.raw_headers]
+        client_ip = request.remote or "127.0.0.1"
+        visit = Visit(
+            scheme=scheme,
+            host=without_port(authority),
+            method=request.method,
+            path=request.path_qs if request.raw_path.startswith("http") else request.raw_path,
+            headers=toward_origin(fields, client_ip=client_ip, scheme=scheme, ray=ray),
+            body=request.content.iter_any() if request.body_exists else None,
+            client_ip=client_ip,
+            websocket=VisitorBytes() if is_websocket(fields) else None,
+        )
+        routed = Routed(pages.BAD_REQUEST)
+        outcome = "aborted"
+        try:
+            if authority:
+                routed = await self._router.route(self.topology(), visit)
+            if isinstance(routed.result, pages.Page):
+                response: web.StreamResponse = _page(routed.result, ray)
+                outcome = "edge"
+            else:
+                response = await self._pass(request, visit, routed.result, ray)
+                outcome = routed.result.source
+        finally:
+            self._note(visit, routed, outcome, started)
+        return response
+
+    async def _pass(
+        self, request: web.BaseRequest, visit: Visit, answer: Answer, ray: str
+    ) -> web.StreamResponse:
+        headers = toward_visitor(answer.headers, ray=ray)
+        response = web.StreamResponse(status=answer.status)
+        for name, value in headers:
+            response.headers.add(name, value)
+        try:
+            if answer.status == SWITCHING and visit.websocket is not None:
+                await relay(request, answer, headers, visit.websocket)
+                return _already_sent(request)
+            await response.prepare(request)
+            if request.method != "HEAD" and answer.status not in _NO_BODY:
+                async for chunk in answer.body:
+                    await response.write(chunk)
+            await response.write_eof()
+        except StreamFailedError:
+            # The head is out already: the one honest thing left is to break the connection.
+            if request.transport is not None:
+                request.transport.abort()
+        finally:
+            await answer.close()
+        return response
+
+    def _note(self, visit: Visit, routed: Routed, outcome: str, started: float) -> None:
+        choice = routed.choice
+        entry: dict[str, Any] = {
+            "time": self._clock.timestamp(),
+            "scheme": visit.scheme,
+            "host": visit.host,
+            "method": visit.method,
+            "path": visit.path,
+            "status": routed.status,
+            "outcome": outcome,
+            "pool": choice.pool.name if choice else None,
+            "origin": choice.origin.name if choice else None,
+            "on_fallback": choice.on_fallback if choice else None,
+            "tunnel": routed.tunnel_id,
+            "connector": routed.result.connector if isinstance(routed.result, Answer) else None,
+            "error": routed.result.code if isinstance(routed.result, pages.Page) else None,
+            "tries": routed.tries,
+            "seconds": round(self._clock.real() - started, 6),
+        }
+        self._journal.note(**entry)
+
+
+def _page(page: pages.Page, ray: str) -> web.Response:
+    headers = {"server": "cloudflare", "cf-ray": ray, **dict(page.headers)}
+    return web.Response(status=page.status, body=page.body, content_type="text/plain", headers=headers)
+
+
+def _already_sent(request: web.BaseRequest) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()
