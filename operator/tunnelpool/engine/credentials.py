@@ -121,8 +121,8 @@ class Credentials:
         account = Account(data[ACCOUNT_KEY].decode().strip(), data[TOKEN_KEY].decode().strip())
         if before is not None and before.account == account and isinstance(before.answer, Opened):
             return _Entry(before.answer, account, now)
-        cloud = self._clouds.account(account)
         try:
+            cloud = self._clouds.account(account)
             await cloud.verify()
         except CredentialsError as error:
             message = f"Cloudflare refuses the token of Secret '{ref.namespace}/{ref.name}': {error.message}"

@@ -131,9 +131,9 @@ class Decider:
         snapshot, cloud = await self._gatherer.monitor(key)
         check, raw = snapshot.health_check, snapshot.raw
         if snapshot.problem is not None and check is not None and raw is not None:
-            problem = _deleting(snapshot.problem, ()) if check.deleting else snapshot.problem
-            status = health_check_status(check, "", problem, self._now())
-            return Decision((), (StatusWrite("HealthCheck", raw, status),), None, None, problem)
+            closed = _deleting(snapshot.problem, ()) if check.deleting else snapshot.problem
+            status = health_check_status(check, "", closed, self._now())
+            return Decision((), (StatusWrite("HealthCheck", raw, status),), None, None, closed)
         if snapshot.problem is not None:
             return Decision()
         intent = monitor_builder.build(snapshot, self._site)

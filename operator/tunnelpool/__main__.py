@@ -1,0 +1,5 @@
+"""`python -m tunnelpool` is the command line."""
+
+from tunnelpool.cli import main
+
+main()

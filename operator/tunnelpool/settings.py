@@ -1,0 +1,75 @@
+"""Settings of the operator: from the environment, checked once, at the start.
+
+The chart's values become these variables; docs/settings.md lists them, and a test keeps it complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tunnelpool.domain.ownership import CLUSTER_NAME
+
+PREFIX = "TUNNELPOOL_"
+
+
+class SettingsError(ValueError):
+    """A variable is missing or cannot be read; the message names each."""
+
+
+class Settings(BaseModel):
+    """Each field is the variable `TUNNELPOOL_<NAME>`; an empty variable is one that is not set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    namespace: str = Field(default="tunnelpool-system", min_length=1)
+    """Namespace that the operator runs in, where its own credentials are."""
+    cluster_name: str = Field(default="", pattern=rf"^$|{CLUSTER_NAME.pattern}")
+    """Name of this cluster in the marks on remote objects; never change it. Default: the first eight
+    digits of the UID of the namespace kube-system."""
+    api_url: str = Field(default="https://api.cloudflare.com/client/v4", pattern=r"^https?://")
+    """Base URL of Cloudflare's API, or that of a local edge."""
+    credentials_secret: str = Field(default="cloudflare-credentials", min_length=1)
+    """Name of the Secret with `apiToken` and `accountId` for resources without `credentialsRef`."""
+    connector_image: str = Field(default="cloudflare/cloudflared:2026.8.2", min_length=1)
+    """Image of the connectors."""
+    connector_protocol: Literal["auto", "quic", "http2"] = "auto"
+    """Transport between connectors and Cloudflare's edge."""
+    connector_edge: str = Field(default="", pattern=r"^$|^\S+:\d+$")
+    """`host:port` of a local edge; empty for Cloudflare's own."""
+    connector_ca_file: str = ""
+    """PEM file of the certificate authority of a local edge; empty for the built-in ones."""
+    fast_failover: bool = True
+    """Whether an origin whose connector has ended is taken out at once, before the health check sees it."""
+    workers: int = Field(default=8, ge=1, le=64)
+    """How many resources are worked on at a time."""
+    listen: str = Field(default="127.0.0.1:8080", pattern=r"^\S+:\d+$")
+    """`host:port` of /livez, /readyz and /metrics."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe messages that are logged."""
+    log_format: Literal["json", "text"] = "json"
+    """Form of the log."""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings from environment variables; unknown ones with our prefix are refused.
+
+        Raises:
+            SettingsError: a variable is unknown or its value is refused.
+
+        """
+        given = {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in environment.items()
+            if name.startswith(PREFIX) and value
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            found = "; ".join(
+                f"{PREFIX}{'_'.join(str(part) for part in one['loc']).upper()}: {one['msg']}"
+                for one in error.errors(include_url=False, include_input=False)
+            )
+            raise SettingsError(found) from None
