@@ -1,0 +1,141 @@
+"""kopf in a thread and an event loop of its own.
+
+kopf takes over SIGINT and SIGTERM of the loop that it runs in, and on its way out cancels every task
+that was created after it. In its own loop it finds no signals and no tasks but its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+import aiohttp
+import kopf
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+
+from tunnelpool.domain.kinds import Kind
+from tunnelpool.watch.hearing import Hearing
+from tunnelpool.watch.ports import Access, Connect
+from tunnelpool.watch.settings import operator_settings
+
+_STOP_S: Final = 15.0
+
+_log = logging.getLogger(__name__)
+
+Deliver: TypeAlias = Callable[[Kind, bool, dict[str, Any]], None]
+"""Called in the starter's loop: the kind, whether the object is gone, its JSON."""
+
+
+class Informer:
+    """Lists and watches the kinds until it is stopped; delivers every version in order of its watch."""
+
+    def __init__(
+        self,
+        kinds: Sequence[Kind],
+        namespaces: Sequence[str],
+        connect: Connect,
+        hearing: Hearing,
+        deliver: Deliver,
+    ) -> None:
+        self._kinds = kinds
+        self._namespaces = namespaces
+        self._connect = connect
+        self._hearing = hearing
+        self._deliver = deliver
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._stop: Callable[[], None] = lambda: None
+        self._stopping = threading.Event()
+        self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        """Set when kopf has ended: to what ended it, or None if it was asked to end."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._home = asyncio.get_running_loop()
+        # A daemon: should kopf hang on its way out, it must not keep the program from ending.
+        threading.Thread(target=self._main, args=(self._home,), name="kopf", daemon=True).start()
+
+    async def stop(self) -> None:
+        """Ask kopf to end and wait until it has."""
+        self._stopping.set()
+        self._stop()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await asyncio.shield(self.ended)
+        except TimeoutError:
+            _log.error("kopf has not ended within %.0f s; it is left behind", _STOP_S)
+
+    def _main(self, home: asyncio.AbstractEventLoop) -> None:
+        failure: BaseException | None = None
+        try:
+            asyncio.run(self._serve(home))
+        except BaseException as error:  # noqa: BLE001 - handed to the starter, whatever it is
+            failure = error
+        if not home.is_closed():
+            home.call_soon_threadsafe(self._finish, failure)
+
+    def _finish(self, failure: BaseException | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(failure)
+
+    async def _serve(self, home: asyncio.AbstractEventLoop) -> None:
+        stop_flag = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._stop = lambda: _call_in(loop, stop_flag.set)
+        if self._stopping.is_set():  # asked to stop before there was a flag to set
+            return
+        logging.getLogger("kopf._core.reactor.running").addFilter(_is_not_about_signals)
+        await kopf.operator(
+            registry=self._registry(home),
+            settings=operator_settings(),
+            clusterwide=not self._namespaces,
+            namespaces=list(self._namespaces),
+            stop_flag=stop_flag,
+        )
+
+    def _registry(self, home: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry, id="login")
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            access = await self._connect()
+            return kopf.AiohttpSession(server=access.server, aiohttp_session=self._session(access))
+
+        for kind in self._kinds:
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.name)(
+                self._handler(kind, home)
+            )
+        return registry
+
+    def _handler(self, kind: Kind, home: asyncio.AbstractEventLoop) -> Any:
+        async def deliver(event: Any, **_: Any) -> None:
+            _call_in(home, self._deliver, kind, event["type"] == "DELETED", event["object"])
+
+        return deliver
+
+    def _session(self, access: Access) -> aiohttp.ClientSession:
+        async def authorize(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+            authorization = await access.authorization()
+            if authorization:
+                request.headers["Authorization"] = authorization
+            return await handler(request)
+
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=access.ssl),
+            middlewares=(authorize, self._hearing.listen),
+            proxy=access.proxy,
+        )
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(call, *arguments)
+    except RuntimeError:  # that loop has ended: there is nobody left to tell
+        _log.debug("the event loop has ended before %s", getattr(call, "__name__", call))
+
+
+def _is_not_about_signals(record: logging.LogRecord) -> bool:
+    """Drop kopf's warning that it ignores signals outside of the main thread: that is the intention."""
+    return not record.getMessage().startswith("OS signals are ignored")
