@@ -58,13 +58,13 @@ def _kind(manifest: Mapping[str, Any]) -> Iterator[str]:
             yield f"| `{path}` | {_type(node)} | {default} | {_cell(node.get('description', ''))} |"
         yield ""
     yield f"### {names['kind']}: rules\n"
-    for path, rule in _rules(schema):
+    for path, rule in rules(schema):
         yield f"- `{path}` {rule['message']}"
     yield ""
 
 
-def _rules(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Walk all CEL rules, each with the path that its error points at."""
+def rules(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Walk all CEL rules of a kind, each with the path that its error points at."""
     spec = schema["properties"]["spec"]
     yield from (_placed(rule, "") for rule in schema.get(VALIDATIONS, ()))
     yield from (_placed(rule, "spec") for rule in spec.get(VALIDATIONS, ()))
