@@ -1,1 +1,1 @@
-"""ops"""
+"""What those who run the operator see of it: logs, metrics and health."""
