@@ -91,7 +91,9 @@ class Api:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
                         status = event["object"]
-                        raise ApiError(status.get("code", 500), status.get("reason", ""), status.get("message", ""))
+                        raise ApiError(
+                            status.get("code", 500), status.get("reason", ""), status.get("message", "")
+                        )
                     yield event
 
     async def _request(

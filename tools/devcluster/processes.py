@@ -37,16 +37,18 @@ class Launch:
 
     def encode(self) -> bytes:
         """As launch.py reads it."""
-        return json.dumps({
-            "argv": list(self.argv),
-            "env": dict(self.env),
-            "cwd": self.cwd,
-            "parent": os.getpid(),
-            "isolate": self.root is not None,
-            "root": str(self.root) if self.root else None,
-            "mounts": [vars(mount) for mount in self.mounts],
-            "enter": self.enter,
-        }).encode()
+        return json.dumps(
+            {
+                "argv": list(self.argv),
+                "env": dict(self.env),
+                "cwd": self.cwd,
+                "parent": os.getpid(),
+                "isolate": self.root is not None,
+                "root": str(self.root) if self.root else None,
+                "mounts": [vars(mount) for mount in self.mounts],
+                "enter": self.enter,
+            }
+        ).encode()
 
 
 class StartError(Exception):
@@ -56,7 +58,9 @@ class StartError(Exception):
 class Process:
     """A running program. `pid` is its own process id on the host, not the launcher's."""
 
-    def __init__(self, launcher: asyncio.subprocess.Process, pid: int, pidfd: int | None, group: bool) -> None:
+    def __init__(
+        self, launcher: asyncio.subprocess.Process, pid: int, pidfd: int | None, group: bool
+    ) -> None:
         self.pid = pid
         self._launcher = launcher
         self._pidfd = pidfd
@@ -116,7 +120,11 @@ async def launch(what: Launch, output: IO[bytes] | int) -> Process:
     finally:
         os.close(spec_fd)
         os.close(report_writer)
-    lines = (await _read_to_end(report_reader)).decode().splitlines()
+    try:
+        lines = (await _read_to_end(report_reader)).decode().splitlines()
+    except asyncio.CancelledError:
+        launcher.kill()  # what it has started dies with it
+        raise
     pid = next((int(line) for line in lines if line.isdigit()), None)
     problem = next((line for line in lines if not line.isdigit()), None)
     if pid is None or problem:

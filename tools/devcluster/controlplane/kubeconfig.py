@@ -6,7 +6,9 @@ from typing import Any
 import yaml
 
 
-def kubeconfig(server: str, ca: Path, credentials: dict[str, Any], name: str = "devcluster") -> dict[str, Any]:
+def kubeconfig(
+    server: str, ca: Path, credentials: dict[str, Any], name: str = "devcluster"
+) -> dict[str, Any]:
     """A kubeconfig with one context; `credentials` is the `user` of it, e.g. `{"tokenFile": …}`."""
     return {
         "apiVersion": "v1",

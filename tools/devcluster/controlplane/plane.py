@@ -27,7 +27,9 @@ class ControlPlaneError(RuntimeError):
 class ControlPlane:
     """etcd, kube-apiserver and kube-controller-manager of one cluster, in `folder`."""
 
-    def __init__(self, block: LoopbackBlock, folder: Path, etcd: Path, kubernetes: Path, node_grace_s: int) -> None:
+    def __init__(
+        self, block: LoopbackBlock, folder: Path, etcd: Path, kubernetes: Path, node_grace_s: int
+    ) -> None:
         self.files = Files(folder)
         address = block.control_plane
         self.endpoints = Endpoints(address, *(free_port(address) for _ in range(4)))
@@ -45,7 +47,12 @@ class ControlPlane:
         serving, clients = Authority("devcluster"), Authority("devcluster-clients")
         serving.write(files.ca)
         clients.write(files.pki / "client-ca.crt")
-        names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+        names = [
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+        ]
         addresses = [self.endpoints.address, arguments.KUBERNETES_SERVICE_ADDRESS, "127.0.0.1"]
         serving.issue_server(files.pki / "apiserver", [*names, "localhost", *addresses])
         write_signing_pair(files.pki / "sa")
@@ -80,7 +87,9 @@ class ControlPlane:
         async with self.open_api() as api:
 
             async def serves() -> bool:
-                return await api.text("/livez") == "ok" and bool(await api.get("/api/v1/namespaces/kube-system"))
+                return await api.text("/livez") == "ok" and bool(
+                    await api.get("/api/v1/namespaces/kube-system")
+                )
 
             async def has_service_account() -> bool:
                 return bool(await api.get("/api/v1/namespaces/default/serviceaccounts/default"))
@@ -125,7 +134,10 @@ class ControlPlane:
         raise ControlPlaneError(f"{name} was not ready after {READY_TIMEOUT_S:.0f} s:\n{self._tail(name)}")
 
     async def _etcd_is_healthy(self) -> bool:
-        async with aiohttp.ClientSession() as session, session.get(f"{self.endpoints.etcd_url}/health") as answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.endpoints.etcd_url}/health") as answer,
+        ):
             return answer.status == 200
 
     def _ended(self, name: str) -> str:

@@ -99,4 +99,6 @@ def _run_go(command: list[str | Path], folder: Path, on_line: Callable[[str], No
             raise
     if process.returncode:
         text = "\n".join(filter(None, last))
-        raise BuildError(f"{' '.join(map(str, command[:2]))} in {folder} ended with {process.returncode}:\n{text}")
+        raise BuildError(
+            f"{' '.join(map(str, command[:2]))} in {folder} ended with {process.returncode}:\n{text}"
+        )

@@ -50,7 +50,9 @@ def install_go(cache: Path) -> Path:
     if go.exists():
         return go
     with (
-        Progress(f"installing Go {pinned[1]} (none of {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer on PATH)") as progress,
+        Progress(
+            f"installing Go {pinned[1]} (none of {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer on PATH)"
+        ) as progress,
         exclusive(target.with_suffix(".lock"), lambda: _say_waiting(progress)),
     ):
         if not go.exists():

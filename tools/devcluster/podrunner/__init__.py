@@ -1,0 +1,1 @@
+"""Nodes and their kubelet: binds pods and runs their containers as local processes."""

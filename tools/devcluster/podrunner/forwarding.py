@@ -1,0 +1,65 @@
+"""A TCP forwarder in a few lines: each connection goes to the endpoint that is chosen when it arrives."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+CHUNK = 64 * 1024
+CONNECT_TIMEOUT_S = 3.0
+
+
+class Forwarder:
+    """Listens on one address and port. A connection for which `choose` gives None is reset, like a refused one."""
+
+    def __init__(self, choose: Callable[[], tuple[str, int] | None]) -> None:
+        self._choose = choose
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def listen(self, address: str, port: int) -> None:
+        """Begin. Raises OSError if the port cannot be had."""
+        self._server = await asyncio.start_server(self._accept, address, port)
+
+    def close(self) -> None:
+        """Stop listening and end all connections."""
+        if self._server:
+            self._server.close()
+        for task in self._connections:
+            task.cancel()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task:
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+        try:
+            await self._forward(reader, writer)
+        except (OSError, TimeoutError):
+            writer.transport.abort()
+        except asyncio.CancelledError:
+            writer.transport.abort()  # closed on purpose: the stream protocol would log a cancelled handler
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        endpoint = self._choose()
+        if endpoint is None:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.wait_for(asyncio.open_connection(*endpoint), CONNECT_TIMEOUT_S)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_pump(reader, far_writer))
+                group.create_task(_pump(far_reader, writer))
+        except* OSError:
+            writer.transport.abort()
+        finally:
+            for each in (writer, far_writer):
+                with suppress(OSError):
+                    each.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+    with suppress(OSError):
+        writer.write_eof()

@@ -1,0 +1,108 @@
+"""How a container sees its volumes, its hosts file and its ServiceAccount: by namespaces, or by environment."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from typing_extensions import override
+
+from devcluster.processes import Launch, Mount, StartError, launch
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+class Isolation(Protocol):
+    """Turns what a container is to run and see into what is launched."""
+
+    name: str
+    limits: str
+
+    def plan(self, folder: Path, what: Launch) -> Launch:
+        """`folder` belongs to the pod, whose mounts, /etc/hosts among them, are in `what`.
+
+        If `what.enter` is a process, run beside it.
+        """
+
+
+class Namespaces(Isolation):
+    """The real thing: each container in a user, mount and PID namespace."""
+
+    name = "namespaces"
+    limits = ""
+
+    @override
+    def plan(self, folder: Path, what: Launch) -> Launch:
+        """Mounts at their own targets."""
+        if what.enter is not None:
+            return what
+        root = folder / "root"
+        root.mkdir(exist_ok=True)
+        return replace(what, root=root)
+
+
+class EnvironmentOnly(Isolation):
+    """Where user namespaces are not allowed: paths are rewritten wherever they stand in arguments and environment.
+
+    A program finds its hosts file by DEVCLUSTER_HOSTS, its mounts below DEVCLUSTER_ROOT and the API by KUBECONFIG.
+    """
+
+    name = "environment"
+    limits = (
+        "user namespaces are not allowed here: containers see mounts only where arguments or environment name their "
+        "paths, Service names only through DEVCLUSTER_HOSTS, and the ServiceAccount only through KUBECONFIG"
+    )
+
+    @override
+    def plan(self, folder: Path, what: Launch) -> Launch:
+        """The sources take the places of the targets."""
+        root = folder / "mounted"
+        places: dict[str, str] = {}
+        for mount in sorted(what.mounts, key=lambda mount: len(mount.target)):
+            place = root / mount.target.removeprefix("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.is_symlink() and not place.exists():
+                place.symlink_to(mount.source)
+            places[mount.target] = mount.source
+        variables = {key: rewrite(value, places) for key, value in what.env.items()}
+        variables["DEVCLUSTER_ROOT"] = str(root)
+        variables["DEVCLUSTER_HOSTS"] = places.get("/etc/hosts", "")
+        if SERVICE_ACCOUNT in places:
+            variables.setdefault("KUBECONFIG", str(folder / "kubeconfig"))
+        return Launch([rewrite(part, places) for part in what.argv], variables, what.cwd, mounts=what.mounts)
+
+
+def rewrite(text: str, places: Mapping[str, str]) -> str:
+    """Replace each target path in `text` by its source; the longest target first, whole path elements only."""
+    for target in sorted(places, key=len, reverse=True):
+        parts = text.split(target)
+        joined = parts[0]
+        for part in parts[1:]:
+            whole = not part or not (part[0].isalnum() or part[0] in "-_.")
+            joined += (places[target] if whole else target) + part
+        text = joined
+    return text
+
+
+async def choose_isolation(folder: Path, wanted: str = "auto") -> Isolation:
+    """Namespaces if they work here. `wanted`: auto, namespaces (raises StartError if they do not), environment."""
+    if wanted == "environment":
+        return EnvironmentOnly()
+    probe = folder / "isolation-probe"
+    probe.mkdir(parents=True, exist_ok=True)
+    target = f"/{probe.name}/{folder.name}"  # a path that no host has, so that the whole way is tried
+    try:
+        process = await launch(
+            Launch(["/bin/sh", "-c", f"test -d {target}"], root=probe, mounts=[Mount(str(folder), target)]),
+            asyncio.subprocess.DEVNULL,
+        )
+        if await process.wait() == 0:
+            return Namespaces()
+        raise StartError("a mount in a user namespace did not appear")
+    except StartError:
+        if wanted == "namespaces":
+            raise
+        return EnvironmentOnly()
+    finally:
+        probe.rmdir()
