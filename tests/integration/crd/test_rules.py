@@ -102,7 +102,7 @@ def refusals(kubectl: Callable[..., Any], accepted: str) -> dict[str, str]:
         kubectl("create", "--dry-run=server", "--filename=-", stdin=_documents(news)).stderr
         + kubectl("replace", "--dry-run=server", "--filename=-", stdin=_documents(updates)).stderr
     )
-    # Of each object `Error from server (Invalid): … LBPool.tunnelpool.dev "x" is invalid: …`, one line or many.
+    # Of each object: `Error from server (Invalid): … LBPool.tunnelpool.dev "x" is invalid: …` and more
     return {
         found["name"]: paragraph
         for paragraph in text.split("Error from server ")
