@@ -23,13 +23,13 @@ def main() -> None:
 @main.command()
 def run() -> None:
     """Run the operator. Its settings are environment variables, TUNNELPOOL_…; see docs/settings.md."""
-    from tunnelpool import app  # noqa: PLC0415 - the operator's libraries cost a second that others need not wait
+    from tunnelpool.app import run as run_operator  # noqa: PLC0415 - these libraries take a second to load
 
     try:
         settings = Settings.read(os.environ)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    sys.exit(asyncio.run(app.run(settings)))
+    sys.exit(asyncio.run(run_operator(settings)))
 
 
 @main.command()

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from tunnelpool.build.snapshot import Site
 from tunnelpool.build.status import pending
 from tunnelpool.crd.parsing import InvalidResourceError, parse
 from tunnelpool.domain.errors import (
@@ -78,7 +77,6 @@ class Controller:
         decider: Decider,
         cluster: Cluster,
         clock: Clock,
-        site: Site,
         failures: dict[Key, Problem],
         meter: Meter,
     ) -> None:
@@ -88,15 +86,19 @@ class Controller:
         self._decider = decider
         self._cluster = cluster
         self._clock = clock
-        self._site = site
         self._failures = failures
         self._meter = meter
         self._backoff = Backoff()
+        self._begun: dict[Key, float] = {}
+
+    def longest_s(self) -> float:
+        """Tell for how long the slowest worker has been at its key."""
+        return self._clock.monotonic() - min(self._begun.values(), default=self._clock.monotonic())
 
     async def work(self) -> None:
         """Take keys and reconcile them until the queue is closed."""
         while (key := await self._queue.get()) is not None:
-            started = self._clock.monotonic()
+            started = self._begun[key] = self._clock.monotonic()
             result = "bug"
             try:
                 result = await self._reconcile(key)
@@ -104,6 +106,7 @@ class Controller:
                 _log.exception("reconciliation failed unexpectedly", extra={"key": str(key)})
                 self._queue.add_after(key, self._backoff.next(key))
             finally:
+                del self._begun[key]
                 self._queue.done(key)
                 kind = str(key).partition("/")[0]
                 self._meter.reconciled(kind, result, self._clock.monotonic() - started)

@@ -54,6 +54,8 @@ class Credentials:
         self._entries: dict[SecretRef, _Entry] = {}
         self._locks: dict[SecretRef, asyncio.Lock] = {}
         self.on_change: Callable[[SecretRef], None] = lambda _: None
+        self.on_token: Callable[[str], None] = lambda _: None
+        """Told of each token before it is used, so that logs can mask it."""
 
     def ref(self, namespace: str, name: str | None) -> SecretRef:
         """Find the Secret of a resource: the one that it names in its own namespace, else the default."""
@@ -119,6 +121,7 @@ class Credentials:
             if not data.get(key, b"").strip():
                 return _Entry(_missing(ref, f"must have the key '{key}'"), None, now)
         account = Account(data[ACCOUNT_KEY].decode().strip(), data[TOKEN_KEY].decode().strip())
+        self.on_token(account.token)
         if before is not None and before.account == account and isinstance(before.answer, Opened):
             return _Entry(before.answer, account, now)
         try:

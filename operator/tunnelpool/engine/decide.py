@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,7 +52,10 @@ class Decision:
 
 
 class Decider:
-    """Decides for each kind of key. `failures` holds what went wrong at the last try, by key."""
+    """Decides for each kind of key. `failures` holds what went wrong at the last try, by key.
+
+    `evidence_holds` tells whether the watches are alive, so that a pod which is not seen is truly gone.
+    """
 
     def __init__(
         self,
@@ -61,12 +64,14 @@ class Decider:
         site: Site,
         clock: Clock,
         failures: Mapping[Key, Problem],
+        evidence_holds: Callable[[], bool],
     ) -> None:
         self._gatherer = gatherer
         self._topology = topology
         self._site = site
         self._clock = clock
         self._failures = failures
+        self._evidence_holds = evidence_holds
 
     async def decide(self, key: Key) -> Decision:
         """Look, and decide."""
@@ -82,6 +87,10 @@ class Decider:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now(), UTC)
+
+    def _pool_site(self) -> Site:
+        """While a watch is silent the cluster may look emptier than it is: nothing goes out then (law 7)."""
+        return self._site if self._evidence_holds() else replace(self._site, fast_failover=False)
 
     async def _tunnel(self, key: TunnelKey) -> Decision:
         snapshot, cloud = await self._gatherer.tunnel(key)
@@ -166,7 +175,7 @@ class Decider:
             return Decision((), statuses, None, None, snapshot.problem)
         if cloud is None:
             return Decision()
-        intent = pool_builder.build(snapshot, self._site, self._now())
+        intent = pool_builder.build(snapshot, self._pool_site(), self._now())
         steps: list[Step] = list(remote_plan.plan(intent, snapshot.observed, self._site.owner))
         statuses_written = []
         problem = intent.problem or self._failures.get(key)

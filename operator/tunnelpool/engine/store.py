@@ -7,6 +7,7 @@ brings later is ignored.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
@@ -27,6 +28,7 @@ class Store:
         self._listeners: list[Listener] = []
         self._indices: dict[str, _Index] = {}
         self._synced: set[str] = set()
+        self._news = asyncio.Event()
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` after each change; it must not fail and must not wait."""
@@ -79,6 +81,13 @@ class Store:
     def mark_synced(self, kind: str) -> None:
         """Note that every object of the kind that exists has been put in."""
         self._synced.add(kind)
+        self._news.set()
+
+    async def wait_synced(self, kinds: frozenset[str]) -> None:
+        """Wait until all these kinds are complete: before that, what is missing proves nothing."""
+        while not self.synced(kinds):
+            self._news.clear()
+            await self._news.wait()
 
     def synced(self, kinds: frozenset[str]) -> bool:
         """Tell whether all these kinds are complete."""

@@ -34,9 +34,10 @@ class Sweeper:
 
     async def run(self) -> None:
         """Tick until cancelled."""
+        await self._credentials.open(self._credentials.ref("", None))
         while True:
-            await asyncio.sleep(TICK_S)
             await self.tick()
+            await asyncio.sleep(TICK_S)
 
     async def tick(self) -> None:
         """Do what is due."""

@@ -46,6 +46,38 @@ def describe(step: Step) -> str:
             return f"set the finalizers of {ref.kind} '{ref.namespace}/{ref.name}': {kept}"
 
 
+def kind_of(step: Step) -> str:
+    """Name the kind of object that a step is about, in one word for a metric's label."""
+    match step:
+        case Create(value=value) | Update(value=value):
+            return KIND_OF[type(value)].name.lower()
+        case Delete(kind=kind):
+            return kind.name.lower()
+        case PutConfiguration():
+            return "configuration"
+        case CloseConnections():
+            return "connections"
+        case CreateObject(manifest=manifest) | ApplyObject(manifest=manifest):
+            return str(thaw(manifest)["kind"])
+        case WriteConnectorSecret():
+            return "Secret"
+        case DeleteObject(ref=ref) | SetFinalizer(ref=ref):
+            return ref.kind
+
+
+def action_of(step: Step) -> str:
+    """Name what a step does, in one word for a metric's label."""
+    match step:
+        case Create() | CreateObject():
+            return "create"
+        case Update() | PutConfiguration() | ApplyObject() | WriteConnectorSecret():
+            return "update"
+        case Delete() | CloseConnections() | DeleteObject():
+            return "delete"
+        case SetFinalizer():
+            return "finalizer"
+
+
 def _title(value: RemoteValue) -> str:
     return value.description if isinstance(value, Monitor) else value.name
 

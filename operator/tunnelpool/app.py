@@ -1,0 +1,262 @@
+"""The composition root: the only place that makes the parts and knows them all.
+
+Order at the start: settings, the way to both APIs, the feed; writers only once every kind is synced.
+Order at the end: writers finish what they are at, then the feed, then the connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import logging
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tunnelpool.build.snapshot import ConnectorDefaults, Site
+from tunnelpool.cloudflare.account import CloudAccounts
+from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.domain.errors import ApiError
+from tunnelpool.domain.keys import Key
+from tunnelpool.domain.kinds import WATCHED
+from tunnelpool.domain.ownership import Owner
+from tunnelpool.domain.reasons import Problem
+from tunnelpool.engine.backoff import Backoff
+from tunnelpool.engine.clock import SystemClock
+from tunnelpool.engine.connectors import Connectors
+from tunnelpool.engine.controller import Controller, run_workers
+from tunnelpool.engine.credentials import Credentials, SecretRef
+from tunnelpool.engine.decide import Decider
+from tunnelpool.engine.gather import Gatherer
+from tunnelpool.engine.queue import Lane, WorkQueue
+from tunnelpool.engine.store import Raw, Store
+from tunnelpool.engine.sweeper import Sweeper
+from tunnelpool.engine.topology import KINDS, Topology
+from tunnelpool.kube.access import open_access
+from tunnelpool.kube.client import KubeClient
+from tunnelpool.kube.cluster import KubeCluster
+from tunnelpool.kube.events import EventRecorder
+from tunnelpool.ops.health import HealthServer
+from tunnelpool.ops.logging import set_up_logging
+from tunnelpool.ops.metrics import Metrics
+from tunnelpool.ops.redaction import Redactor
+from tunnelpool.plan.render import action_of, kind_of
+from tunnelpool.plan.steps import Step
+from tunnelpool.settings import Settings
+from tunnelpool.watch.feed import Feed
+from tunnelpool.watch.hearing import SILENT_AFTER_S
+
+_log: Final = logging.getLogger(__name__)
+_FINISH_S: Final = 20.0
+"""How long writers may take to finish what they are at when the program ends."""
+_STUCK_S: Final = 600.0
+"""A worker that has been at one key for so long is stuck: the program should be started anew."""
+
+
+class _Meter:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        self._metrics.reconciled(kind, result, seconds)
+
+    def stepped(self, step: Step) -> None:
+        self._metrics.step(kind_of(step), action_of(step))
+
+
+async def run(settings: Settings) -> int:
+    """Run the operator until a signal; answer with the exit status.
+
+    0 after a signal, 1 when something ended that must not: a restart is cheap and writes nothing.
+    """
+    redactor = Redactor()
+    set_up_logging(redactor, style=settings.log_format, level=settings.log_level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    _log.info("tunnelpool %s starts", importlib.metadata.version("tunnelpool"))
+    client = await KubeClient.connect()
+    metrics = Metrics()
+    clock = SystemClock()
+    clouds = CloudAccounts(
+        CloudflareSettings(api_url=settings.api_url),
+        clock,
+        on_call=metrics.cloudflare_request,
+        on_wait=metrics.rate_limit_wait,
+        user_agent=f"tunnelpool/{importlib.metadata.version('tunnelpool')}",
+    )
+    try:
+        cluster = KubeCluster(client, EventRecorder(client, clock))
+        uid = await _cluster_uid(cluster, stop)
+        if uid is None:
+            return 0
+        operator = Operator(settings, cluster, clouds, clock, metrics, redactor, uid)
+        return await operator.run(stop)
+    finally:
+        await clouds.aclose()
+        await client.close()
+        _log.info("tunnelpool has ended")
+
+
+class Operator:
+    """All parts, made and joined."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: KubeCluster,
+        clouds: CloudAccounts,
+        clock: SystemClock,
+        metrics: Metrics,
+        redactor: Redactor,
+        cluster_uid: str,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        short = cluster_uid.replace("-", "")[:8]
+        site = Site(
+            owner=Owner(settings.cluster_name or short, short),
+            connector=ConnectorDefaults(
+                image=settings.connector_image,
+                protocol=settings.connector_protocol,
+                edge=settings.connector_edge,
+                ca=Path(settings.connector_ca_file).read_text() if settings.connector_ca_file else "",
+            ),
+            fast_failover=settings.fast_failover,
+        )
+        self._queue: WorkQueue[Key] = WorkQueue(clock)
+        self._store = Store()
+        self._credentials = Credentials(
+            cluster, clouds, clock, SecretRef(settings.namespace, settings.credentials_secret)
+        )
+        self._topology = Topology(self._store, self._credentials)
+        connectors = Connectors(self._store, clock)
+        self._store.add_listener(self._changed)
+        self._feed = Feed(self._store, cluster.list_pages, open_access)
+        failures: dict[Key, Problem] = {}
+        decider = Decider(
+            Gatherer(self._topology, connectors, self._credentials, site),
+            self._topology,
+            site,
+            clock,
+            failures,
+            self._evidence_holds,
+        )
+        self._controller = Controller(
+            store=self._store,
+            queue=self._queue,
+            topology=self._topology,
+            decider=decider,
+            cluster=cluster,
+            clock=clock,
+            failures=failures,
+            meter=_Meter(metrics),
+        )
+        self._sweeper = Sweeper(self._credentials, self._queue, site.owner)
+        self._credentials.on_change = self._reopened
+        self._credentials.on_token = redactor.register
+        self._kinds = frozenset(kind.name for kind in WATCHED)
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Run until `stop` is set, or until a part ends that must not."""
+        health = self._health()
+        host, _, port = self._settings.listen.rpartition(":")
+        await health.start(host.strip("[]"), int(port))
+        feed = asyncio.create_task(self._feed.run(), name="feed")
+        writers = asyncio.create_task(self._write(), name="writers")
+        stopped = asyncio.create_task(stop.wait(), name="signal")
+        tasks: tuple[asyncio.Task[Any], ...] = (writers, stopped, feed)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            status = 0 if stop.is_set() else 1
+            _log.info("stopping: writers first")
+            await self._finish(writers)
+            for task in (feed, writers):
+                if task.done() and not task.cancelled() and task.exception() is not None:
+                    _log.error("%s has ended", task.get_name(), exc_info=task.exception())
+            return status
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await health.stop()
+
+    async def _write(self) -> None:
+        """Start the writers once the store is complete: before that, what is missing proves nothing."""
+        await self._store.wait_synced(self._kinds)
+        _log.info("every kind is synced; writers start")
+        sweeping = asyncio.create_task(self._sweeper.run(), name="sweeper")
+        try:
+            workers = asyncio.create_task(run_workers(self._controller, self._settings.workers))
+            parts: set[asyncio.Task[None]] = {workers, sweeping}
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            self._queue.close()  # the workers were told to end, or the sweeper has failed
+            await workers
+            if sweeping.done():
+                await sweeping
+        finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+
+    async def _finish(self, writers: asyncio.Task[None]) -> None:
+        self._queue.close()
+        if not self._store.synced(self._kinds):
+            writers.cancel()
+        _, late = await asyncio.wait({writers}, timeout=_FINISH_S)
+        if late:
+            _log.warning("writers did not finish within %.0f s", _FINISH_S)
+
+    def _changed(self, kind: str, before: Raw | None, after: Raw | None) -> None:
+        lane = Lane.USER if kind in KINDS else Lane.TRAFFIC
+        for raw in (before, after):
+            if raw is not None:
+                for key in self._topology.keys_of(kind, raw):
+                    self._queue.add(key, lane)
+
+    def _reopened(self, secret: SecretRef) -> None:
+        for key in self._topology.keys_with(secret):
+            self._queue.add(key, Lane.USER)
+
+    def _evidence_holds(self) -> bool:
+        ages = self._feed.ages()
+        return bool(ages) and max(ages.values()) < SILENT_AFTER_S
+
+    def _health(self) -> HealthServer:
+        self._metrics.read_queue(self._depths)
+        self._metrics.read_store(
+            lambda: {kind: self._store.synced(frozenset({kind})) for kind in self._kinds}
+        )
+        self._metrics.read_watches(self._feed.ages)
+        return HealthServer(
+            live={"workers": self._stuck}, ready={"store": self._unsynced}, metrics=self._metrics.text
+        )
+
+    def _depths(self) -> Mapping[str, int]:
+        return {"waiting": len(self._queue), "running": self._queue.busy, "delayed": self._queue.delayed}
+
+    def _unsynced(self) -> str | None:
+        missing = sorted(kind for kind in self._kinds if not self._store.synced(frozenset({kind})))
+        return f"not listed yet: {', '.join(missing)}" if missing else None
+
+    def _stuck(self) -> str | None:
+        longest = self._controller.longest_s()
+        return f"a worker has been at one key for {longest:.0f} s" if longest > _STUCK_S else None
+
+
+async def _cluster_uid(cluster: KubeCluster, stop: asyncio.Event) -> str | None:
+    """Read the UID of kube-system, for as long as it takes; None if the program is to stop."""
+    backoff = Backoff()
+    while not stop.is_set():
+        try:
+            return await cluster.uid_of_cluster()
+        except ApiError as error:
+            wait_s = backoff.next("uid")
+            _log.warning("cannot read the namespace kube-system, will try again: %s", error.message)
+            try:
+                async with asyncio.timeout(wait_s):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+    return None
