@@ -7,6 +7,7 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -67,12 +68,7 @@ class AddressLeg:
     """Sends requests to address origins. TLS trust: the system's authorities and an own one."""
 
     def __init__(self, origin_ca: Path | None = None) -> None:
-        self.verifying = ssl.create_default_context()
-        if origin_ca is not None:
-            self.verifying.load_verify_locations(cafile=origin_ca)
-        self.trusting = ssl.create_default_context()
-        self.trusting.check_hostname = False
-        self.trusting.verify_mode = ssl.CERT_NONE
+        self._origin_ca = origin_ca
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -84,7 +80,21 @@ class AddressLeg:
         """Choose the TLS context for an upstream, None for plain HTTP."""
         if upstream.scheme == "http":
             return None
-        return self.verifying if upstream.verify else self.trusting
+        return self._verifying if upstream.verify else self._trusting
+
+    @cached_property
+    def _verifying(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self._origin_ca is not None:
+            context.load_verify_locations(cafile=self._origin_ca)
+        return context
+
+    @cached_property
+    def _trusting(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
 
     async def request(
         self,
