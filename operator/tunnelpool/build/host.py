@@ -137,7 +137,9 @@ def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) ->
     fallback = usable.get(fallback_name) if fallback_name else None
     default = tuple(usable[name] for name in names if name in usable)
     if not default and fallback is None:
-        return HostIntent(problem=_nothing(snapshot, names), record=None)
+        # A CNAME that answers stays until the load balancer can take its place (law 4).
+        record = _own_record(snapshot, site) if _expected(snapshot, names) else None
+        return HostIntent(problem=_nothing(snapshot, names), record=record)
     chosen = default or tuple(filter(None, [fallback]))
     if snapshot.observed is None and not (default or _expected(snapshot, names) == 0):
         return HostIntent(hold=True, problem=_not_yet(default))
@@ -147,6 +149,11 @@ def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) ->
     missing = next((name for name in names if name not in usable), None)
     waiting = Problem(Reason.WAITING_FOR_POOL, f"pool '{missing}' has no origin yet") if missing else None
     return HostIntent(load_balancer=balancer, problem=waiting)
+
+
+def _own_record(snapshot: HostSnapshot, site: Site) -> DnsRecord | None:
+    ours = (one.value for one in snapshot.records if is_ours(one.value, site.owner))
+    return next(ours, None)
 
 
 def _unknown(snapshot: HostSnapshot, names: tuple[str, ...], fallback: str | None) -> Problem | None:

@@ -1,0 +1,178 @@
+"""What makes pods of Deployments and runs their connectors: they connect, die, come back, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from remote_account import RemoteAccount
+from small_cluster import SmallCluster, containers
+
+START_S = 2.0
+RESTART_S = 10.0
+
+
+@dataclass
+class _Pod:
+    deployment: tuple[str, str]
+    template: str
+    poke: asyncio.Event = field(default_factory=asyncio.Event)
+    deleted: bool = False
+    killed: bool = False
+    ready: bool = False
+
+
+class Pods:
+    """Deployment controller, kubelet and connector in one. A Deployment in `held` starts nothing."""
+
+    def __init__(self, cluster: SmallCluster, remote: RemoteAccount) -> None:
+        self._cluster = cluster
+        self._remote = remote
+        self._pods: dict[str, _Pod] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        self.held: set[str] = set()
+        self._released = asyncio.Event()
+        cluster.listeners.append(self._changed)
+
+    def kill(self, deployment: str, *, hold: bool = False) -> None:
+        """End the connectors of a Deployment abruptly; with `hold` they do not come back."""
+        if hold:
+            self.held.add(deployment)
+        for pod in self._of(deployment):
+            pod.killed = True
+            pod.poke.set()
+
+    def release(self, deployment: str) -> None:
+        """Let the connectors of a Deployment come back."""
+        self.held.discard(deployment)
+        self._released.set()
+        self._released = asyncio.Event()
+
+    def ready(self) -> int:
+        """Count the pods that are ready."""
+        return sum(pod.ready for pod in self._pods.values())
+
+    async def stop(self) -> None:
+        """End all of it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _of(self, deployment: str) -> list[_Pod]:
+        return [pod for pod in self._pods.values() if pod.deployment[1] == deployment]
+
+    def _changed(self, kind: str, raw: dict[str, Any], gone: bool) -> None:  # noqa: FBT001 - its port
+        if kind == "Deployment":
+            asyncio.get_running_loop().call_soon(self._provide, raw, gone)
+
+    def _provide(self, raw: dict[str, Any], gone: bool) -> None:  # noqa: FBT001 - as above
+        meta = raw["metadata"]
+        template = json.dumps(raw["spec"]["template"], sort_keys=True)
+        mine = [pod for pod in self._of(meta["name"]) if not pod.deleted]
+        if gone or meta.get("deletionTimestamp"):
+            self._delete(mine)
+            return
+        current = [pod for pod in mine if pod.template == template]
+        for _ in range(raw["spec"]["replicas"] - len(current)):
+            self._start(raw, template)
+        self._delete(current[raw["spec"]["replicas"] :])
+        self._retire(meta["name"], template)
+
+    def _retire(self, deployment: str, template: str) -> None:
+        """Delete pods of older templates once those of the latest are ready: surge 1, unavailable 0."""
+        mine = [pod for pod in self._of(deployment) if not pod.deleted]
+        if any(pod.ready and pod.template == template for pod in mine):
+            self._delete([pod for pod in mine if pod.template != template])
+
+    def _delete(self, pods: list[_Pod]) -> None:
+        for pod in pods:
+            pod.deleted = True
+            pod.poke.set()
+
+    def _start(self, deployment: dict[str, Any], template: str) -> None:
+        meta = deployment["metadata"]
+        name = f"{meta['name']}-{next(self._numbers)}"
+        pod = self._pods[name] = _Pod((meta["namespace"], meta["name"]), template)
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
+        self._cluster.write(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": name,
+                    "namespace": meta["namespace"],
+                    "labels": labels,
+                    "ownerReferences": [{**owner, "uid": f"replicaset-of-{meta['uid']}"}],
+                },
+                "status": _status("waiting", ready=False),
+            }
+        )
+        (container,) = containers(deployment)
+        drain_s = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        task = asyncio.get_running_loop().create_task(self._run(name, pod, drain_s))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, name: str, pod: _Pod, drain_s: float) -> None:
+        namespace, deployment = pod.deployment
+        while not pod.deleted:
+            await self._wait(pod, START_S)
+            if pod.deleted:
+                break
+            secret = self._cluster.get("Secret", deployment, namespace) or {}
+            tunnel_id = secret.get("data", {}).get("token", "").removeprefix("token-of-")
+            if not self._remote.connect(tunnel_id, name):
+                self._show(name, pod, "running", ready=False)
+                continue
+            self._show(name, pod, "running", ready=True)
+            self._retire(deployment, pod.template)
+            while not pod.killed and not pod.deleted:
+                await self._wait(pod, None)
+            if pod.deleted:
+                await asyncio.sleep(drain_s)
+            self._remote.disconnect(tunnel_id, name)
+            if not pod.deleted:
+                self._show(name, pod, "ended", ready=False)
+                pod.killed = False
+                await self._wait(pod, RESTART_S)
+                while deployment in self.held and not pod.deleted:
+                    await self._released.wait()
+        self._show(name, pod, "ended", ready=False)
+        del self._pods[name]
+        self._cluster.delete("Pod", name, namespace)
+
+    async def _wait(self, pod: _Pod, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await pod.poke.wait()
+        except TimeoutError:
+            return
+        pod.poke.clear()
+
+    def _show(self, name: str, pod: _Pod, state: str, *, ready: bool) -> None:
+        pod.ready = ready
+        raw = self._cluster.get("Pod", name, pod.deployment[0])
+        if raw is not None:
+            self._cluster.write({**raw, "status": _status(state, ready=ready)})
+
+
+def _status(state: str, *, ready: bool) -> dict[str, Any]:
+    ended = {"terminated": {"exitCode": 137}}
+    container: dict[str, Any] = {"name": "cloudflared", "ready": ready}
+    match state:
+        case "running":
+            container["state"] = {"running": {}}
+        case "ended":
+            container |= {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended}
+        case _:
+            container["state"] = {"waiting": {"reason": "ContainerCreating"}}
+    return {
+        "phase": "Running" if state != "waiting" else "Pending",
+        "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+        "containerStatuses": [container],
+    }
