@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -73,7 +74,7 @@ class Api:
         """GET plain text, e.g. /readyz."""
         async with self._session.get(path) as response:
             text = await response.text()
-            if response.status >= 400:
+            if response.status >= HTTPStatus.BAD_REQUEST:
                 raise ApiError(response.status, response.reason or "", text)
             return text
 
@@ -82,7 +83,7 @@ class Api:
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=None)
         async with self._session.get(path, params=query, timeout=timeout) as response:
-            if response.status >= 400:
+            if response.status >= HTTPStatus.BAD_REQUEST:
                 raise _error(response.status, await response.read())
             rest = b""
             async for chunk in response.content.iter_any():
@@ -108,7 +109,7 @@ class Api:
         headers = {"Content-Type": kind} if data else {}
         async with self._session.request(method, path, data=data, headers=headers, params=query) as response:
             payload = await response.read()
-        if response.status >= 400:
+        if response.status >= HTTPStatus.BAD_REQUEST:
             raise _error(response.status, payload)
         answer: Json = json.loads(payload)
         return answer

@@ -82,7 +82,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(help=__doc__)
 def main() -> None:
-    """A Kubernetes cluster of local processes."""
+    """Run a Kubernetes cluster of local processes."""
     logging.basicConfig(level=logging.WARNING, format="devcluster: %(message)s", stream=sys.stderr)
     # The default would end this process on the spot: a build would leave its compilers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -163,7 +163,7 @@ def up(folder: Path, crds: tuple[Path, ...], images: Path | None, isolation: str
     if images:
         command += ["--images", str(images.absolute())]
     with (folder / UP_LOG).open("w") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - this very program
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     while process.poll() is None:
@@ -293,7 +293,7 @@ def _fail(message: str) -> NoReturn:
 
 
 class _explained:  # noqa: N801 - reads as a word before the block that it guards
-    """Turns what may well go wrong into a message and exit status 1; anything else is a bug and keeps its trace."""
+    """Turns what may well go wrong into a message and exit status 1; a bug keeps its trace."""
 
     def __enter__(self) -> None:
         pass

@@ -13,7 +13,7 @@ from typing import Any
 from devcluster.control import ControlServer
 from devcluster.controlplane.plane import ControlPlane
 from devcluster.crds import apply_crds
-from devcluster.loopback import LoopbackBlock, claim_block
+from devcluster.loopback import claim_block
 from devcluster.podrunner.context import Site
 from devcluster.podrunner.images import ImageTable
 from devcluster.podrunner.isolation import choose_isolation
@@ -31,7 +31,7 @@ SECRET_PARTS = ("pki", "etcd", "pods", "kubeconfig", STATE_FILE)
 
 @dataclass(frozen=True)
 class Options:
-    """What `devcluster run` is told. `node_grace_s`: seconds without a heartbeat until a node counts as lost."""
+    """What `devcluster run` is told. `node_grace_s`: seconds without a heartbeat until a node is lost."""
 
     folder: Path
     etcd: Path
@@ -48,7 +48,7 @@ class FolderInUseError(RuntimeError):
 
 @asynccontextmanager
 async def cluster(options: Options) -> AsyncIterator[tuple[Json, asyncio.Task[None]]]:
-    """Run a cluster; yields its description when it is ready, and a task that ends only if a part of it fails."""
+    """Run a cluster; yields its facts when it is ready, and a task that ends only if a part of it fails."""
     clear_folder(options.folder)
     images = ImageTable(options.images)
     block = claim_block()
@@ -111,16 +111,16 @@ async def _running(runner: PodRunner, plane: ControlPlane) -> AsyncIterator[asyn
         await asyncio.wait({waiting, running, watching}, return_when=asyncio.FIRST_COMPLETED)
         for task in (running, watching):
             if task.done():
-                await task
+                task.result()
         yield watching
     finally:
-        for task in (waiting, running, watching):
-            task.cancel()
+        for ending in (waiting, running, watching):
+            ending.cancel()
         await asyncio.wait({waiting, running, watching})
 
 
 def describe(runner: PodRunner) -> Json:
-    """What runs where: for `status`."""
+    """Tell what runs where, for `status`."""
     return {
         "nodes": {
             node.name: {
@@ -158,7 +158,7 @@ def write_state(folder: Path, facts: Json) -> None:
 
 
 def read_state(folder: Path) -> Json | None:
-    """The facts of the cluster of a folder; None if there is none, or its run was cut short."""
+    """Return the facts of the cluster of a folder; None if there is none, or its run was cut short."""
     try:
         state: Json = json.loads((folder / STATE_FILE).read_text())
     except (OSError, ValueError):

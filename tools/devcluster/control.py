@@ -110,7 +110,7 @@ class ControlClient:
         container: str | None = None,
         number: int = signal.SIGKILL,
     ) -> list[int]:
-        """Signal a pod's programs, SIGKILL unless told otherwise; with `hold` none is started again until released.
+        """Signal a pod's programs, by default SIGKILL; with `hold` none is started again until released.
 
         The process ids that it reached: none if nothing runs.
         """

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ POLL_S = 0.05
 
 
 async def apply_crds(api: Api, paths: Iterable[Path]) -> list[str]:
-    """Apply every definition in the YAML files, or in those of the folders, and wait for each.
+    """Apply every definition in the files, or in the YAML files of the folders; wait until each is served.
 
-    Established, and its resources served. The names. Raises ApiError if one is refused, TimeoutError if one does
-    not come up, ValueError if a file holds anything else.
+    Returns their names. Raises ApiError if one is refused, TimeoutError if one does not come up, ValueError
+    if a file holds anything else.
     """
     definitions = [definition for path in paths for definition in read_crds(path)]
     for definition in definitions:
@@ -34,7 +35,7 @@ async def apply_crds(api: Api, paths: Iterable[Path]) -> list[str]:
 
 
 def read_crds(path: Path) -> list[Json]:
-    """The definitions of a file, or of all YAML files of a folder, by name. Raises ValueError."""
+    """Return the definitions of a file, or of all YAML files of a folder, by name. Raises ValueError."""
     files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
     found = []
     for file in files:
@@ -61,13 +62,13 @@ async def _wait_until_served(api: Api, name: str, end: float) -> None:
 
 
 async def _is_served(api: Api, spec: Json) -> bool:
-    """Established is said a moment before the handler is there."""
+    """Ask for the resources: Established is said a moment before the handler is there."""
     for version in spec["versions"]:
         if version["served"]:
             try:
                 await api.get(f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}", limit="1")
             except ApiError as error:
-                if error.status == 404:
+                if error.status == HTTPStatus.NOT_FOUND:
                     return False
                 raise
     return True

@@ -5,8 +5,8 @@
     GET /ws               a WebSocket that sends back what it gets
     anything else         JSON: pod, host, method, path, query
 
-Environment: PORT (8080), POD_IP (address to listen on; all if not set), POD_NAME (else HOSTNAME), DRAIN_S (5):
-seconds for open requests after SIGTERM.
+Environment: PORT (8080), POD_IP (address to listen on; all if not set), POD_NAME (else HOSTNAME),
+DRAIN_S (5): seconds for open requests after SIGTERM.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 
 
 def application(pod: str) -> web.Application:
-    """The application, answering as `pod`."""
+    """Return the application, answering as `pod`."""
 
     async def healthy(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")

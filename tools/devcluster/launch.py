@@ -2,18 +2,21 @@
 
     python -I -S launch.py SPEC_FD REPORT_FD
 
-SPEC_FD is read to its end: JSON `{"argv": [...], "env": {...}, "cwd": "/", "parent": pid, "isolate": bool,
-"root": empty folder, "mounts": [{"source", "target", "readonly"}], "enter": pid or null}`.
+SPEC_FD is read to its end. It holds JSON: `{"argv": [...], "env": {...}, "cwd": "/", "parent": pid,
+"isolate": bool, "root": empty folder, "mounts": [{"source", "target", "readonly"}], "enter": pid or null}`.
 
-Without `isolate` the process takes the launcher's place. With it, the launcher makes a user, a mount and a PID
-namespace, lays a root directory in which the mounts stand at their targets and everything else is the host's,
-starts the process as its PID 1 and ends as it ends (128 + the signal, as a shell says it). With `enter` the
-process runs in the namespaces of that one instead. REPORT_FD gets the process id as a line, then, only if the
-start fails, a line with the reason; it is closed when the process has really started.
+Without `isolate` the process takes the launcher's place. With it, the launcher makes a user, a mount and a
+PID namespace, lays a root directory in which the mounts stand at their targets and everything else is the
+host's, starts the process as its PID 1 and ends as it ends (128 + the signal, as a shell says it). With
+`enter` the process runs in the namespaces of that one instead. REPORT_FD gets the process id as a line and,
+only if the start fails, a line with the reason; it is closed when the process has really started.
 
-Whatever way devcluster ends, so do these: the launcher dies with its parent, the process with the launcher, and
-the kernel ends a PID namespace with its PID 1.
+Whatever way devcluster ends, so do these: the launcher dies with its parent, the process with the launcher,
+and the kernel ends a PID namespace with its PID 1.
 """
+
+# This runs before every container; importing pathlib would take as long as all the rest, hence
+# ruff: noqa: PTH
 
 import ctypes
 import json
@@ -38,8 +41,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main() -> None:
     """Read the specification, start the process, end as it does."""
     spec_fd, report_fd = int(sys.argv[1]), int(sys.argv[2])
-    os.set_inheritable(report_fd, False)  # noqa: FBT003 - positional only: closed by a successful exec
-    with open(spec_fd) as file:  # noqa: PTH123 - a descriptor, not a path
+    os.set_inheritable(report_fd, False)  # noqa: FBT003 - positional only; a successful exec closes it
+    with open(spec_fd) as file:
         spec = json.load(file)
     try:
         if spec["enter"]:
@@ -56,7 +59,7 @@ def main() -> None:
 
 
 def _run_as_child(spec: dict[str, Any], report_fd: int) -> NoReturn:
-    """The PID namespace holds the children only: fork, and end as the child does."""
+    """Fork, since the PID namespace holds for children only, and end as the child does."""
     alive, closed_with_us = os.pipe()  # getppid() is 0 across PID namespaces, so this tells if we are gone
     child = os.fork()
     if child == 0:
@@ -123,8 +126,8 @@ def _isolate(root: str, mounts: list[dict[str, Any]]) -> None:
 def lay_root(root: str, mounts: list[dict[str, Any]]) -> None:
     """Mirror the host's `/` into the tmpfs at `root`, with each mount at its target.
 
-    A directory of the host is bound as it is, unless a target beneath it does not exist on the host: then it is
-    made anew and its entries are bound one by one, so that nothing is ever created in the host's own.
+    A directory of the host is bound as it is, unless a target beneath it does not exist on the host: then it
+    is made anew and its entries are bound one by one, so that nothing is ever created in the host's own.
     """
     wanted = sorted(({**mount, "target": os.path.realpath(mount["target"])} for mount in mounts), key=_depth)
     opened = {"/"}

@@ -28,7 +28,7 @@ class LoopbackBlock:
         return control_name(self.number)
 
     def pool(self, third: int, length: int = 64) -> "AddressPool":
-        """The addresses 127.N.`third`.0 to 127.N.(`third` + `length` - 1).255, `length` a power of two."""
+        """Return the addresses from 127.N.`third`.0 on, `length` (a power of two) times 256."""
         start = IPv4Address(f"127.{self.number}.{third}.0")
         return AddressPool(IPv4Network((start, 24 - (length.bit_length() - 1))))
 
@@ -46,7 +46,7 @@ class AddressPool:
         self._freed: list[str] = []
 
     def take(self) -> str:
-        """An address that nobody has. Raises RuntimeError when all are in use."""
+        """Return an address that nobody has. Raises RuntimeError when all are in use."""
         address = next(self._fresh, None)
         if address is not None:
             return str(address)
@@ -60,7 +60,7 @@ class AddressPool:
 
 
 def claim_block() -> LoopbackBlock:
-    """A block that no other cluster of this network namespace has. Raises RuntimeError if all are taken."""
+    """Claim a block that no other cluster of this network namespace has. RuntimeError if all are taken."""
     numbers = list(range(FIRST, LAST + 1))
     random.shuffle(numbers)
     for number in numbers:
@@ -71,18 +71,18 @@ def claim_block() -> LoopbackBlock:
             claim.close()
             continue
         claim.listen()
-        claim.setblocking(False)
+        claim.setblocking(False)  # noqa: FBT003 - positional only
         return LoopbackBlock(number, claim)
     raise RuntimeError(f"all of 127.{FIRST} to 127.{LAST} are claimed by running clusters")
 
 
 def control_name(number: int) -> str:
-    """The name of the abstract socket that claims block `number`."""
+    """Return the name of the abstract socket that claims block `number`."""
     return f"\0devcluster-127.{number}"
 
 
 def free_port(address: str) -> int:
-    """A TCP port free on `address`, wildcard listeners included."""
+    """Return a TCP port free on `address`, wildcard listeners included."""
     with socket.socket() as probe:
         probe.bind((address, 0))
         port: int = probe.getsockname()[1]
@@ -90,6 +90,6 @@ def free_port(address: str) -> int:
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """The user at the other end of a Unix socket."""
+    """Return the user at the other end of a Unix socket."""
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return int(uid)

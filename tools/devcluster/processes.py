@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -24,9 +25,11 @@ class Mount:
 
 @dataclass(frozen=True)
 class Launch:
-    """What to start. `root`, an empty folder, makes it run in namespaces of its own with `mounts` in place;
-    `enter` runs it in those of a running process.
-    """  # fmt: skip
+    """What to start.
+
+    `root`, an empty folder, makes it run in namespaces of its own with `mounts` in place; `enter` runs it in
+    those of a running process.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class Process:
         self._group = group  # without a PID namespace, its descendants are reached by its process group
 
     async def wait(self) -> int:
-        """The exit code; 128 + n if signal n ended it."""
+        """Return the exit code; 128 + n if signal n ended it."""
         code = await self._launcher.wait()
         if self._group:
             _signal_group(self.pid, signal.SIGKILL)
@@ -150,7 +153,5 @@ async def _read_to_end(descriptor: int) -> bytes:
 
 
 def _signal_group(group: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(group, number)
-    except ProcessLookupError:
-        pass

@@ -31,7 +31,7 @@ kind: Policy
 omitStages: [RequestReceived]
 rules:
 - level: None
-  nonResourceURLs: ["/healthz*", "/livez*", "/readyz*", "/version", "/openapi/*", "/api", "/api/*", "/apis", "/apis/*"]
+  nonResourceURLs: ["/healthz*", "/livez*", "/readyz*", "/version", "/openapi/*", "/api*", "/apis*"]
 - level: None
   userGroups: ["system:nodes"]
   resources: [{group: coordination.k8s.io, resources: [leases]}]
@@ -97,12 +97,12 @@ class Files:
         return self.folder / "etcd"
 
     def log(self, program: str) -> Path:
-        """The output of a program of the control plane."""
+        """Return the output of a program of the control plane."""
         return self.folder / "logs" / f"{program}.log"
 
 
 def etcd_arguments(endpoints: Endpoints, files: Files) -> list[str]:
-    """Flags of etcd. No fsync: the data is of one run."""
+    """Give etcd its flags. No fsync: the data is of one run."""
     peer = f"http://{endpoints.address}:{endpoints.etcd_peer}"
     return [
         f"--data-dir={files.etcd_data}",
@@ -117,7 +117,7 @@ def etcd_arguments(endpoints: Endpoints, files: Files) -> list[str]:
 
 
 def apiserver_arguments(endpoints: Endpoints, files: Files) -> list[str]:
-    """Flags of kube-apiserver. RBAC, auditing and all default admission plugins (Pod Security among them)."""
+    """Give kube-apiserver its flags: RBAC, auditing, all default admission plugins (Pod Security is one)."""
     return [
         f"--etcd-servers={endpoints.etcd_url}",
         f"--bind-address={endpoints.address}",
@@ -144,7 +144,7 @@ def apiserver_arguments(endpoints: Endpoints, files: Files) -> list[str]:
 
 
 def controller_manager_arguments(endpoints: Endpoints, files: Files, node_grace_s: int) -> list[str]:
-    """Flags of kube-controller-manager. `node_grace_s`: seconds without a heartbeat until a node is lost."""
+    """Give it its flags. `node_grace_s`: seconds without a heartbeat until a node is lost."""
     kubeconfig = files.pki / "controller-manager.kubeconfig"
     return [
         f"--kubeconfig={kubeconfig}",

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = dt.timedelta(days=30)
-# Clocks of containers on one machine agree, but a certificate that starts this very second may not be valid yet.
+# A certificate that starts this very second may not be valid yet for who rounds down.
 BACKDATED = dt.timedelta(minutes=5)
 
 
@@ -83,7 +83,7 @@ class Authority:
 
 
 def write_signing_pair(stem: Path) -> tuple[Path, Path]:
-    """The key pair that signs ServiceAccount tokens: public (`stem`.pub) and private (`stem`.key)."""
+    """Return the key pair that signs ServiceAccount tokens: public (`stem`.pub) and private (`stem`.key)."""
     key = ec.generate_private_key(ec.SECP256R1())
     public = stem.with_suffix(".pub")
     public.write_bytes(

@@ -9,7 +9,7 @@ import yaml
 def kubeconfig(
     server: str, ca: Path, credentials: dict[str, Any], name: str = "devcluster"
 ) -> dict[str, Any]:
-    """A kubeconfig with one context; `credentials` is the `user` of it, e.g. `{"tokenFile": …}`."""
+    """Return a kubeconfig with one context; `credentials` is the `user` of it, e.g. `{"tokenFile": …}`."""
     return {
         "apiVersion": "v1",
         "kind": "Config",

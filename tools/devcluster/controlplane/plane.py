@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -72,7 +73,7 @@ class ControlPlane:
                 write_kubeconfig(path, kubeconfig(server, files.ca, user_entry))
 
     def open_api(self) -> Api:
-        """A session as the pod runner, an administrator whom the audit log tells from others."""
+        """Return a session as the pod runner, an administrator whom the audit log tells from others."""
         pki = self.files.pki
         return Api(self.endpoints.server, self.files.ca, (pki / "podrunner.crt", pki / "podrunner.key"))
 
@@ -138,7 +139,7 @@ class ControlPlane:
             aiohttp.ClientSession() as session,
             session.get(f"{self.endpoints.etcd_url}/health") as answer,
         ):
-            return answer.status == 200
+            return answer.status == HTTPStatus.OK
 
     def _ended(self, name: str) -> str:
         return f"{name} has ended:\n{self._tail(name)}"

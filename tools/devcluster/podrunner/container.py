@@ -51,7 +51,7 @@ class Container:
         return self._task
 
     async def terminate(self, grace_s: float) -> None:
-        """The pod is going: preStop, SIGTERM, SIGKILL `grace_s` seconds from now; return when it has ended.
+        """End it with its pod: preStop, SIGTERM, SIGKILL in `grace_s` seconds; return when it has ended.
 
         Called again with less, the earlier end holds.
         """
@@ -64,7 +64,7 @@ class Container:
             await asyncio.wait([self._task])
 
     async def crash(self) -> None:
-        """The node is lost, or the cluster ends: SIGKILL, without a word to anybody."""
+        """End it with its node, or the cluster: SIGKILL, without a word to anybody."""
         self._stopping = True
         if self._process:
             self._process.send(signal.SIGKILL)
@@ -216,7 +216,7 @@ class Container:
             await self.execute(hook["exec"]["command"], grace_s)
 
     async def execute(self, argv: list[str], timeout_s: float) -> int:
-        """Run a command beside the program, as exec probes and hooks do; its exit code, 137 after `timeout_s`."""
+        """Run a command beside the program, for probes and hooks; its exit code, 137 after `timeout_s`."""
         if not self._process or not self._plan:
             return START_ERROR
         what = replace(self._plan, argv=argv, root=None, enter=self._process.pid)
@@ -234,14 +234,14 @@ class Container:
             return 128 + signal.SIGKILL
 
     def restart_unhealthy(self, grace_s: float) -> None:
-        """A probe has failed for good: stop the program, so that the restart policy takes over."""
+        """Stop the program, since a probe has failed for good; the restart policy takes over."""
         if self._process and not self._stopping:
             task = asyncio.create_task(self._stop(self._process, grace_s))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def set_health(self, *, started: bool | None = None, ready: bool | None = None) -> None:
-        """What the probes have found."""
+        """Take what the probes have found."""
         if "running" in self.record.state:
             self.record.started = self.record.started if started is None else started
             self.record.ready = self.record.ready if ready is None else ready

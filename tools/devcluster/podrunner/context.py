@@ -50,7 +50,7 @@ class Site:
 
 @dataclass
 class PodContext:
-    """One pod's object, addresses and folder. `object_changed` follows the API, `state_changed` the containers."""
+    """One pod: object, addresses, folder. `object_changed` follows the API, `state_changed` containers."""
 
     site: Site
     pod: Json
@@ -92,7 +92,7 @@ class PodContext:
     @property
     def held(self) -> bool:
         """Its containers must not be started again for now."""
-        return self.pod["metadata"].get("annotations", {}).get(HOLD) == "true"
+        return bool(self.pod["metadata"].get("annotations", {}).get(HOLD) == "true")
 
     @property
     def hosts(self) -> Path:
@@ -100,7 +100,7 @@ class PodContext:
         return self.folder / "hosts"
 
     def mounts(self, container: Json) -> list[Mount]:
-        """The mounts of one container. Volumes other than emptyDir are read-only, as in Kubernetes."""
+        """Return the mounts of one container. Volumes other than emptyDir are read-only, as in Kubernetes."""
         writable = {volume["name"] for volume in self.pod["spec"].get("volumes", ()) if "emptyDir" in volume}
         found = [Mount(str(self.hosts), "/etc/hosts")]
         for mount in container.get("volumeMounts", ()):

@@ -24,7 +24,7 @@ class PodFacts:
     host_ip: str
 
     def field(self, path: str) -> str:
-        """The value of a `fieldRef`. Raises ConfigError for a path that is not emulated."""
+        """Return the value of a `fieldRef`. Raises ConfigError for a path that is not emulated."""
         metadata, spec = self.pod["metadata"], self.pod["spec"]
         if found := _SUBSCRIPT.fullmatch(path):
             return str(metadata.get(found[1], {}).get(found[2], ""))
@@ -88,7 +88,7 @@ def references(container: Json) -> set[tuple[str, str]]:
 def environment(
     container: Json, facts: PodFacts, sources: Sources, given: Mapping[str, str]
 ) -> dict[str, str]:
-    """The variables of a container, on top of those `given` by the image and the cluster.
+    """Return the variables of a container, on top of those `given` by the image and the cluster.
 
     A value sees those before it. Raises ConfigError as the kubelet does for a reference that is missing.
     """
@@ -112,7 +112,7 @@ def environment(
 def arguments(
     container: Json, entrypoint: Sequence[str], command: Sequence[str], variables: Mapping[str, str]
 ) -> list[str]:
-    """The command line: `command` replaces the image's entrypoint and its command, `args` the command only."""
+    """Compose the command line: `command` replaces the image's entrypoint and command, `args` the latter."""
     parts = container.get("command") or entrypoint
     rest = container.get("args") or (() if container.get("command") else command)
     return [expand(part, variables) for part in (*parts, *rest)]

@@ -9,7 +9,7 @@ CONNECT_TIMEOUT_S = 3.0
 
 
 class Forwarder:
-    """Listens on one address and port. A connection for which `choose` gives None is reset, like a refused one."""
+    """Listens on one address and port. A connection for which `choose` gives None is reset."""
 
     def __init__(self, choose: Callable[[], tuple[str, int] | None]) -> None:
         self._choose = choose

@@ -22,7 +22,7 @@ class Health:
         self._container = container
 
     def at_start(self) -> tuple[bool, bool]:
-        """(started, ready) of a program that has just been started: what no probe denies is true."""
+        """Tell (started, ready) of a program just started: what no probe denies is true."""
         started = "startupProbe" not in self._spec
         return started, started and "readinessProbe" not in self._spec
 

@@ -40,7 +40,7 @@ class ImageTable:
         self.read()  # a bad file is told now, not when the first pod starts
 
     def find(self, reference: str) -> Image | None:
-        """The image for a reference with or without tag and digest. Raises ValueError for a bad file."""
+        """Return the image for a reference, whatever its tag and digest. Raises ValueError for a bad file."""
         return self.read().get(repository(reference))
 
     def read(self) -> dict[str, Image]:

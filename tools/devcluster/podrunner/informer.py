@@ -13,7 +13,7 @@ RETRY_S = 0.2
 class Informer:
     """The objects of one collection, by (namespace, name).
 
-    `on_change(object, gone)` is called for each that appears, changes or goes, and again for all after a break.
+    `on_change(object, gone)` is called for each that appears, changes or goes; for all after a break.
     """
 
     def __init__(self, api: Api, path: str, on_change: Callable[[Json, bool], None]) -> None:

@@ -1,4 +1,4 @@
-"""How a container sees its volumes, its hosts file and its ServiceAccount: by namespaces, or by environment."""
+"""How a container sees its volumes, hosts file and ServiceAccount: by namespaces, or by environment."""
 
 import asyncio
 from collections.abc import Mapping
@@ -43,20 +43,20 @@ class Namespaces(Isolation):
 
 
 class EnvironmentOnly(Isolation):
-    """Where user namespaces are not allowed: paths are rewritten wherever they stand in arguments and environment.
+    """Where user namespaces are not allowed: paths are rewritten in arguments and environment.
 
-    A program finds its hosts file by DEVCLUSTER_HOSTS, its mounts below DEVCLUSTER_ROOT and the API by KUBECONFIG.
+    A program finds its hosts file by DEVCLUSTER_HOSTS, mounts below DEVCLUSTER_ROOT, the API by KUBECONFIG.
     """
 
     name = "environment"
     limits = (
-        "user namespaces are not allowed here: containers see mounts only where arguments or environment name their "
-        "paths, Service names only through DEVCLUSTER_HOSTS, and the ServiceAccount only through KUBECONFIG"
+        "user namespaces are not allowed here: containers see mounts only where arguments or environment "
+        "name their paths, Service names only by DEVCLUSTER_HOSTS, and the ServiceAccount only by KUBECONFIG"
     )
 
     @override
     def plan(self, folder: Path, what: Launch) -> Launch:
-        """The sources take the places of the targets."""
+        """Put the sources in the places of the targets."""
         root = folder / "mounted"
         places: dict[str, str] = {}
         for mount in sorted(what.mounts, key=lambda mount: len(mount.target)):
@@ -74,7 +74,7 @@ class EnvironmentOnly(Isolation):
 
 
 def rewrite(text: str, places: Mapping[str, str]) -> str:
-    """Replace each target path in `text` by its source; the longest target first, whole path elements only."""
+    """Replace each target path in `text` by its source: longest first, whole path elements only."""
     for target in sorted(places, key=len, reverse=True):
         parts = text.split(target)
         joined = parts[0]
@@ -86,7 +86,7 @@ def rewrite(text: str, places: Mapping[str, str]) -> str:
 
 
 async def choose_isolation(folder: Path, wanted: str = "auto") -> Isolation:
-    """Namespaces if they work here. `wanted`: auto, namespaces (raises StartError if they do not), environment."""
+    """Try namespaces. `wanted`: auto, namespaces (raises StartError if they do not work), environment."""
     if wanted == "environment":
         return EnvironmentOnly()
     probe = folder / "isolation-probe"
@@ -97,12 +97,14 @@ async def choose_isolation(folder: Path, wanted: str = "auto") -> Isolation:
             Launch(["/bin/sh", "-c", f"test -d {target}"], root=probe, mounts=[Mount(str(folder), target)]),
             asyncio.subprocess.DEVNULL,
         )
-        if await process.wait() == 0:
-            return Namespaces()
-        raise StartError("a mount in a user namespace did not appear")
+        works = await process.wait() == 0
     except StartError:
         if wanted == "namespaces":
             raise
-        return EnvironmentOnly()
+        works = False
+    else:
+        if wanted == "namespaces" and not works:
+            raise StartError("a mount in a user namespace did not appear")
     finally:
         probe.rmdir()
+    return Namespaces() if works else EnvironmentOnly()

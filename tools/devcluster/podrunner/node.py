@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from devcluster.api import APPLY, STRATEGIC, TRANSIENT, Api, ApiError
@@ -20,7 +21,7 @@ CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": "500", "ephemeral-storage": 
 
 
 class Node:
-    """A node of the cluster. Stopped, it is a lost node: its processes are dead and it says nothing any more."""
+    """A node of the cluster. Stopped, it is a lost node: its processes are dead and it says nothing."""
 
     def __init__(self, site: Site, name: str, zone: str, addresses: AddressPool) -> None:
         self.name = name
@@ -55,7 +56,7 @@ class Node:
             self._forget(uid)
 
     def take(self, pod: Json) -> None:
-        """A pod of this node has appeared or changed."""
+        """Take a pod of this node that has appeared or changed."""
         uid = pod["metadata"]["uid"]
         if not self.running:
             return
@@ -67,7 +68,7 @@ class Node:
             self._tasks[uid] = asyncio.create_task(self._run(self.pods[uid]), name=context.name)
 
     def drop(self, pod: Json) -> None:
-        """The object of a pod is gone."""
+        """Take note that the object of a pod is gone."""
         if found := self.pods.get(pod["metadata"]["uid"]):
             found.removed()
 
@@ -105,7 +106,7 @@ class Node:
         try:
             await api.create("/api/v1/nodes", body)
         except ApiError as error:
-            if error.status != 409:
+            if error.status != HTTPStatus.CONFLICT:
                 raise
         await self._renew_lease()
         await api.patch(f"/api/v1/nodes/{self.name}/status", {"status": self._status()}, STRATEGIC)

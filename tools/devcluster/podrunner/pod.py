@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from devcluster.api import STRATEGIC, TRANSIENT, ApiError
@@ -21,6 +22,9 @@ Json = dict[str, Any]
 RETRY_S = 1.0
 # How often the kubelet brings Secrets and ConfigMaps up to date.
 VOLUME_PERIOD_S = 60.0
+
+# The object is gone, or another of the same name stands there.
+GONE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +66,7 @@ class Pod:
         self.context.state_changed.set()  # readiness gates, generation, or another's hand in the status
 
     def removed(self) -> None:
-        """The object is gone: deleted by force, or by us."""
+        """Take note that the object is gone: deleted by force, or by us."""
         self._removed.set()
         self._begin_termination(0.0)
 
@@ -156,7 +160,7 @@ class Pod:
                 await writer.write_all()
 
     def _write_kubeconfig(self) -> None:
-        """The ServiceAccount as a kubeconfig, for programs that cannot have the mount (see isolation)."""
+        """Write the ServiceAccount as a kubeconfig, for where there are no mounts (see isolation)."""
         context = self.context
         for container in context.pod["spec"]["containers"]:
             for mount in context.mounts(container):
@@ -196,8 +200,8 @@ class Pod:
             try:
                 await self._patch_status(status)
             except ApiError as error:
-                if error.status in {404, 409}:
-                    return  # the object is gone, or another of the same name stands there
+                if error.status in GONE:
+                    return
                 log.error("status of pod %s: %s", self.context.name, error)  # noqa: TRY400 - no bug of ours
                 await asyncio.sleep(RETRY_S)
             except TRANSIENT:
@@ -210,7 +214,7 @@ class Pod:
         self._sent, self._sent_version = status, _version(answer)
 
     async def _say_farewell(self) -> None:
-        """The last status, then the removal of the object."""
+        """Write the last status, then remove the object."""
         options = {
             "gracePeriodSeconds": 0,
             "preconditions": {"uid": self.context.pod["metadata"]["uid"]},
@@ -221,7 +225,7 @@ class Pod:
                     await self._patch_status(self._status())
                 await self.context.site.api.delete(self.context.path, options)
             except ApiError as error:
-                if error.status not in {404, 409}:
+                if error.status not in GONE:
                     log.error("end of pod %s: %s", self.context.name, error)  # noqa: TRY400 - no bug of ours
             except TRANSIENT:
                 await asyncio.sleep(RETRY_S)

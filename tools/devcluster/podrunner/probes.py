@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -86,7 +87,7 @@ async def check_once(probe: Json, container: Json, pod_ip: str, execute: Execute
 
 
 async def http_get(action: Json, container: Json, pod_ip: str) -> str | None:
-    """GET as an HTTP probe or hook does it: any answer below 400 is a success, certificates are not verified."""
+    """GET as probes and hooks do: any answer below 400 is a success, certificates are not verified."""
     scheme = action.get("scheme", "HTTP").lower()
     host = action.get("host") or pod_ip
     path = action.get("path") or "/"
@@ -101,7 +102,7 @@ async def http_get(action: Json, container: Json, pod_ip: str) -> str | None:
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, force_close=True)) as session,
             session.get(url, headers=headers, allow_redirects=False) as response,
         ):
-            return f"{url} answered {response.status}" if response.status >= 400 else None
+            return f"{url} answered {response.status}" if response.status >= HTTPStatus.BAD_REQUEST else None
     except (aiohttp.ClientError, OSError) as error:
         return f"{url}: {error}"
 
@@ -117,7 +118,7 @@ async def _tcp_connect(action: Json, container: Json, pod_ip: str) -> str | None
 
 
 def port_number(port: int | str, container: Json) -> int:
-    """A port by number or by the name that the container gives it. Raises ValueError for a name it lacks."""
+    """Return a port by number or by its name in the container. Raises ValueError for a name it lacks."""
     if isinstance(port, int) or port.isdigit():
         return int(port)
     for declared in container.get("ports", ()):

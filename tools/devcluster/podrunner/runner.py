@@ -16,7 +16,7 @@ from devcluster.podrunner.services import Services
 
 Json = dict[str, Any]
 
-PODS_THIRD, PODS_LENGTH = 0, 32  # each node: 127.N.(32 × its index).0, 8190 addresses
+PODS_THIRD, PODS_LENGTH = 0, 32  # each node: 127.N.(32 * its index).0, 8190 addresses
 SERVICES_THIRD, SERVICES_LENGTH = 128, 64
 
 
@@ -42,7 +42,7 @@ class PodRunner:
         self._wake = Changes()
 
     async def run(self, ready: asyncio.Event) -> None:
-        """Run until cancelled; `ready` is set when both nodes take pods. All containers are killed at the end."""
+        """Run until cancelled, then kill all containers; `ready` is set when all nodes take pods."""
         for node in self.nodes.values():
             await node.start()
         try:
@@ -78,7 +78,7 @@ class PodRunner:
         await self._annotate(self.find(namespace, name), None)
 
     def find(self, namespace: str, name: str) -> Pod:
-        """A pod that runs here. Raises KeyError."""
+        """Return a pod that runs here. Raises KeyError."""
         for node in self.nodes.values():
             for pod in node.pods.values():
                 if (pod.context.namespace, pod.context.name) == (namespace, name):
@@ -163,7 +163,7 @@ class PodRunner:
         await self._site.api.patch(f"{path}/status", {"status": {"conditions": [condition]}}, STRATEGIC)
 
     async def _wait_until_schedulable(self) -> None:
-        """New nodes are tainted not-ready until the node-lifecycle controller has seen them."""
+        """Wait: new nodes are tainted not-ready until the node-lifecycle controller has seen them."""
         probe: Json = {"metadata": {"namespace": ""}, "spec": {}}
         while True:
             changed = self._wake.next()

@@ -16,14 +16,14 @@ class Unschedulable(Exception):  # noqa: N818 - Kubernetes' own word, the reason
 
 
 def choose_node(pod: Json, nodes: Collection[Json], pods: Collection[Json]) -> str:
-    """The name of the node with the fewest pods like this one, then the fewest pods, then the first name.
+    """Return the node with the fewest pods like this one, then the fewest pods, then the first name.
 
-    "Like this one": selected by its first topology spread constraint, else of the same labels but for those that
-    a controller adds. nodeSelector, taints and cordons are heeded. Raises Unschedulable.
+    "Like this one": selected by its first topology spread constraint, else of the same labels but for those
+    that a controller adds. nodeSelector, taints and cordons are heeded. Raises Unschedulable.
     """
     if problems := scheduling_refusals(pod):
         raise Unschedulable(f"devcluster does not emulate {', '.join(problems)}")
-    fitting = [node["metadata"]["name"] for node in nodes if not _obstacle(pod, node)]
+    fitting = [str(node["metadata"]["name"]) for node in nodes if not _obstacle(pod, node)]
     if not fitting:
         reasons = Counter(filter(None, (_obstacle(pod, node) for node in nodes)))
         described = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
@@ -102,9 +102,9 @@ def _tolerates(spec: Json, taint: Json) -> bool:
 def _covers(toleration: Json, taint: Json) -> bool:
     if toleration.get("effect") and toleration["effect"] != taint["effect"]:
         return False
-    exists = toleration.get("operator", "Equal") == "Exists"
+    exists = bool(toleration.get("operator", "Equal") == "Exists")
     if not toleration.get("key"):
         return exists  # no key with Exists tolerates everything
     if toleration["key"] != taint["key"]:
         return False
-    return exists or toleration.get("value", "") == taint.get("value", "")
+    return exists or bool(toleration.get("value", "") == taint.get("value", ""))

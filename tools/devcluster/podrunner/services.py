@@ -30,7 +30,7 @@ class Published:
 
 
 class Services:
-    """Keeps the forwarders in step with the Services. `pods` gives all pods, `on_change` is told of new names."""
+    """Keeps forwarders in step with Services. `pods` gives all pods, `on_change` is told of new names."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Services:
         self._turn = itertools.count()
 
     def take(self, service: Json, gone: bool) -> None:
-        """A Service has appeared, changed or gone."""
+        """Take a Service that has appeared, changed or gone."""
         self._work.put_nowait((service, gone))
 
     async def run(self) -> None:
@@ -64,7 +64,7 @@ class Services:
                     forwarder.close()
 
     def hosts_lines(self, namespace: str) -> list[str]:
-        """The lines of /etc/hosts for pods of `namespace`, in which the short names are those of its Services."""
+        """Return the lines of /etc/hosts for pods of `namespace`, whose own Services have short names too."""
         lines = []
         for (home, name), published in sorted(self._published.items()):
             names = [f"{name}.{home}.svc.{DOMAIN}", f"{name}.{home}.svc", f"{name}.{home}"]
@@ -75,7 +75,7 @@ class Services:
         return lines
 
     def address(self, namespace: str, name: str) -> str | None:
-        """The address of a Service; None if there is none by that name, or it is headless."""
+        """Return the address of a Service; None if there is none by that name, or it is headless."""
         published = self._published.get((namespace, name))
         return published.address or None if published else None
 
@@ -132,7 +132,7 @@ class Services:
                 self._pool.give_back(published.address)
 
     def _choose(self, key: tuple[str, str], number: int) -> Endpoint | None:
-        """The next of the ready endpoints of a port, round robin; None if there is none."""
+        """Return the next of the ready endpoints of a port, round robin; None if there is none."""
         if key == ("default", "kubernetes"):
             return self._apiserver
         service = self._published[key].service
@@ -146,7 +146,7 @@ class Services:
 
 def endpoints_of(service: Json, port: Json, pods: Collection[Json]) -> list[Endpoint]:
     """Address and port of each pod that serves a port of a Service, in the order of their names."""
-    target = port.get("targetPort", port["port"])
+    target: int | str = port["targetPort"] if "targetPort" in port else port["port"]
     found = []
     for pod in selected(service, pods):
         for container in pod["spec"]["containers"]:
@@ -159,7 +159,7 @@ def endpoints_of(service: Json, port: Json, pods: Collection[Json]) -> list[Endp
 
 
 def selected(service: Json, pods: Collection[Json]) -> list[Json]:
-    """The ready pods of a Service; if none is, those that are ready but ending, as kube-proxy does."""
+    """Return the ready pods of a Service; if none is, those that are ready but ending, as kube-proxy does."""
     selector = service["spec"].get("selector")
     if not selector:
         return []

@@ -42,12 +42,12 @@ class ContainerRecord:
 
 
 def waiting(reason: str, message: str = "") -> Json:
-    """A ContainerState."""
+    """Make a ContainerState."""
     return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
 
 
 def phase(restart_policy: str, records: Sequence[ContainerRecord], initialized: bool, over: bool) -> str:
-    """The pod's phase; `over` when its containers will not be started again, since it is being deleted."""
+    """Return the pod's phase; `over` when it is being deleted and nothing will be started again."""
     if not initialized:
         failed = any(record.exit_code for record in records) and (over or restart_policy == "Never")
         return "Failed" if failed else "Pending"

@@ -1,4 +1,4 @@
-"""What the pod runner does not emulate. A pod that asks for it waits and says so, rather than run otherwise."""
+"""What the pod runner does not emulate. A pod that asks for it waits and says so."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
 def refusals(pod: Json) -> list[str]:
-    """The fields of a pod that are not emulated, as phrases; empty if all is well."""
+    """Return the fields of a pod that are not emulated, as phrases; empty if all is well."""
     spec = pod["spec"]
     found = [f"{name} volumes" for volume in spec.get("volumes", ()) for name in _kinds(volume) - VOLUMES]
     for volume in spec.get("volumes", ()):

@@ -1,10 +1,10 @@
-"""Volumes as folders: Secrets, ConfigMaps, projections and the downward API, written as the kubelet writes them."""
+"""Volumes as folders: Secrets, ConfigMaps, projections, the downward API, written as the kubelet does."""
 
 import base64
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +113,11 @@ class VolumeWriter:
 
 
 async def read_data(api: Api, plural: str, namespace: str, name: str) -> dict[str, bytes] | None:
-    """The keys of a Secret (`secrets`) or ConfigMap (`configmaps`); None if it does not exist."""
+    """Return the keys of a Secret (`secrets`) or ConfigMap (`configmaps`); None if it does not exist."""
     try:
         found = await api.get(f"/api/v1/namespaces/{namespace}/{plural}/{name}")
     except ApiError as error:
-        if error.status == 404:
+        if error.status == HTTPStatus.NOT_FOUND:
             return None
         raise
     if plural == "secrets":
@@ -139,8 +139,8 @@ async def read_sources(api: Api, namespace: str, wanted: set[tuple[str, str]]) -
 def replace_files(folder: Path, files: Mapping[str, tuple[bytes, int]]) -> bool:
     """Make `files` (path -> content and mode) the content of `folder`, all at once; False if it already is.
 
-    Like the kubelet: the files lie in a folder of their own that the link `..data` names, and each visible name
-    is a link through it, so that one rename of `..data` changes all of them together.
+    Like the kubelet: the files lie in a folder of their own that the link `..data` names, and each visible
+    name is a link through it, so that one rename of `..data` changes all of them together.
     """
     current = folder / "..data"
     if current.exists() and _read(current) == {path: content for path, (content, _) in files.items()}:
@@ -152,7 +152,7 @@ def replace_files(folder: Path, files: Mapping[str, tuple[bytes, int]]) -> bool:
         place.write_bytes(content)
         place.chmod(mode)
     fresh.mkdir(exist_ok=True)
-    old = os.readlink(current) if current.is_symlink() else None
+    old = current.readlink() if current.is_symlink() else None
     link = folder / "..data_new"
     link.symlink_to(fresh.name)
     link.rename(current)

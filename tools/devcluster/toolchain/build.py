@@ -22,7 +22,7 @@ class BuildError(RuntimeError):
 
 
 def ensure_built(recipe: Recipe, cache: Path | None = None, go: GoFinder = find_go) -> Path:
-    """The folder with the programs of `recipe`, built now if the cache lacks it.
+    """Return the folder with the programs of `recipe`, built now if the cache lacks it.
 
     The folder appears by one rename, so it is complete whenever it exists. Raises BuildError.
     """
@@ -79,7 +79,7 @@ def _build(recipe: Recipe, go: Path, output: Path, progress: Progress) -> None:
 def _run_go(command: list[str | Path], folder: Path, on_line: Callable[[str], None]) -> None:
     """Run `go`, handing on each line of both its outputs; when interrupted, end it and its compilers."""
     last: deque[str] = deque(maxlen=ERROR_LINES)
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - the compiler, with our own arguments
         command,
         cwd=folder,
         env={**os.environ, **BUILD_ENVIRONMENT},

