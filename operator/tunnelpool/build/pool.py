@@ -58,18 +58,27 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
     if spec is not None and spec.spec.origins:
         placed = [_Placed(origin) for origin in address_origins(spec, requires_tls=requires_tls(snapshot))]
     else:
+        if snapshot.referrers and _all_leave(snapshot):
+            return Intent(hold=True, problem=_still_referenced(snapshot))
         placed = _guard_last(snapshot, list(_tunnel_origins(snapshot, site, now)))
     recheck_s = min((one.recheck_s for one in placed if one.recheck_s is not None), default=None)
     if not placed:
         if snapshot.referrers:
-            return Intent(
-                hold=True,
-                problem=Problem(Reason.NO_ORIGINS, "no origin is left; load balancers still refer to it"),
-            )
+            return Intent(hold=True, problem=_still_referenced(snapshot))
         return Intent(problem=_why_empty(snapshot), recheck_s=recheck_s)
     out = tuple(sorted(one.origin.name for one in placed if one.out))
     origins = tuple(sorted((one.origin for one in placed), key=lambda origin: origin.name))
     return Intent(desired=_pool(snapshot, spec, origins, out, monitor, site), recheck_s=recheck_s)
+
+
+def _all_leave(snapshot: PoolSnapshot) -> bool:
+    """Tell whether nothing stays: then load balancers let go first, and there is nothing to drain into."""
+    return all(slot.leaving for member in snapshot.members for slot in member.slots)
+
+
+def _still_referenced(snapshot: PoolSnapshot) -> Problem:
+    names = ", ".join(f"'{one.value.name}'" for one in snapshot.referrers)
+    return Problem(Reason.NO_ORIGINS, f"no origin stays in the pool, but load balancer {names} refers to it")
 
 
 def address_origins(pool: LBPool, *, requires_tls: bool) -> Iterator[Origin]:

@@ -11,7 +11,7 @@ from tunnelpool.build import host as host_builder
 from tunnelpool.build import monitor as monitor_builder
 from tunnelpool.build import pool as pool_builder
 from tunnelpool.build.host import HostIntent
-from tunnelpool.build.snapshot import FINALIZER, Raw, Site
+from tunnelpool.build.snapshot import FINALIZER, PoolSnapshot, Raw, Running, Site
 from tunnelpool.build.status import (
     health_check_status,
     lbpool_status,
@@ -22,6 +22,7 @@ from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.engine.asking import Asking
 from tunnelpool.engine.gather import Gatherer
 from tunnelpool.engine.ports import Clock, Cloud
 from tunnelpool.engine.topology import Topology
@@ -72,6 +73,7 @@ class Decider:
         self._clock = clock
         self._failures = failures
         self._evidence_holds = evidence_holds
+        self._asking = Asking(clock)
 
     async def decide(self, key: Key) -> Decision:
         """Look, and decide."""
@@ -175,6 +177,9 @@ class Decider:
             return Decision((), statuses, None, None, snapshot.problem)
         if cloud is None:
             return Decision()
+        if self._asks_again(key, waits=_awaits_witness(snapshot)):
+            await cloud.tunnels(fresh=True)
+            snapshot, _ = await self._gatherer.pool(key)
         intent = pool_builder.build(snapshot, self._pool_site(), self._now())
         steps: list[Step] = list(remote_plan.plan(intent, snapshot.observed, self._site.owner))
         statuses_written = []
@@ -194,7 +199,8 @@ class Decider:
             statuses_written.append(StatusWrite("LBPool", raw, status))
             released = snapshot.observed is None or (bool(snapshot.members) and not lbpool.spec.origins)
             steps = list(_guarded("LBPool", raw, tuple(steps), deleting=lbpool.deleting, done=released))
-        return Decision(tuple(steps), tuple(statuses_written), cloud, intent.recheck_s, problem)
+        recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
+        return Decision(tuple(steps), tuple(statuses_written), cloud, recheck_s, problem)
 
     async def _host(self, key: HostKey) -> Decision:
         snapshot, cloud = await self._gatherer.host_and_cloud(key)
@@ -202,6 +208,10 @@ class Decider:
         steps: tuple[Step, ...] = ()
         if snapshot.problem is None:
             intent = host_builder.build(snapshot, self._site)
+            if self._asks_again(key, waits=_awaits_verdict(intent.problem)) and cloud is not None:
+                await cloud.pools(fresh=True)
+                snapshot, cloud = await self._gatherer.host_and_cloud(key)
+                intent = host_builder.build(snapshot, self._site)
             steps = remote_plan.plan_host(intent, snapshot, self._site.owner)
         problem = intent.problem or self._failures.get(key)
         statuses = []
@@ -215,7 +225,33 @@ class Decider:
             derived = any(not member.tunnel.deleting for member in snapshot.members)
             done = snapshot.problem is None and (snapshot.observed is None or derived)
             steps = _guarded("LoadBalancer", raw, steps, deleting=balancer.deleting, done=done)
-        return Decision(steps, tuple(statuses), cloud, None, problem)
+        return Decision(steps, tuple(statuses), cloud, self._asking.next_s(key), problem)
+
+    def _asks_again(self, key: Key, *, waits: bool) -> bool:
+        if waits:
+            return self._asking.is_due(key)
+        self._asking.is_over(key)
+        return False
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((wait for wait in (one, other) if wait is not None), default=None)
+
+
+def _awaits_verdict(problem: Problem | None) -> bool:
+    return problem is not None and problem.reason is Reason.WAITING_FOR_HEALTH
+
+
+def _awaits_witness(snapshot: PoolSnapshot) -> bool:
+    """Tell whether a connector of an enabled origin is not ready: then Cloudflare is the second witness."""
+    observed = snapshot.observed.value.origins if snapshot.observed else ()
+    enabled = {origin.name for origin in observed if origin.enabled}
+    return any(
+        slot.running is Running.NOT_READY and slot.remote is not None and slot.remote.value.name in enabled
+        for member in snapshot.members
+        for slot in member.slots
+        if not slot.leaving
+    )
 
 
 def _guarded(kind: str, raw: Raw, steps: tuple[Step, ...], *, deleting: bool, done: bool) -> tuple[Step, ...]:

@@ -184,7 +184,6 @@ class Gatherer:
             tunnel.spec.hostname
             for pool in used_by
             for tunnel in self._topology.tunnels_naming(key.namespace, pool.metadata.name)
-            if not tunnel.deleting
         )
         snapshot = MonitorSnapshot(
             namespace=key.namespace,

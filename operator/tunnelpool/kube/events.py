@@ -81,7 +81,7 @@ class EventRecorder:
             "kind": EVENT.name,
             "metadata": {
                 "namespace": meta["namespace"],
-                "generateName": f"{meta['name'][:_LONGEST_NAME]}.",
+                "generateName": f"{meta['name'][:_LONGEST_NAME].rstrip('.')}-",
             },
             "eventTime": at,
             "reportingController": _COMPONENT,
