@@ -112,7 +112,7 @@ class EdgeConnection:
         """Refuse: only the edge opens streams, and h2 keeps a server from it."""
         raise RuntimeError(f"a connector has opened stream {stream.id}")
 
-    def stream_closed(self) -> None:
+    def stream_closed(self, stream: Http2Stream) -> None:  # noqa: ARG002 - any stream may be the last
         """Close the connection of a connector that has said goodbye when its last request has ended."""
         if self._unregistered and self._endpoint is not None and self._endpoint.open_streams == 0:
             self._endpoint.close()

@@ -56,7 +56,7 @@ class EndpointOwner(Protocol):
     def stream_opened(self, stream: Http2Stream) -> None:
         """Hear of a request (server role)."""
 
-    def stream_closed(self) -> None:
+    def stream_closed(self, stream: Http2Stream) -> None:
         """Hear that a stream has ended in both directions, in order or not."""
 
     def lost(self, reason: str) -> None:
@@ -239,11 +239,11 @@ class Http2Endpoint(asyncio.Protocol):
 
     def closed(self, stream_id: int) -> None:
         """Hear that a stream has ended in both directions."""
-        self._streams.pop(stream_id, None)
+        stream = self._streams.pop(stream_id)
         if stream_id in self._opened_here:
             self._opened_here.discard(stream_id)
             self._wake_slot_waiters(1)
-        self._owner.stream_closed()
+        self._owner.stream_closed(stream)
 
     def _dispatch(self, event: h2.events.Event) -> None:
         match event:

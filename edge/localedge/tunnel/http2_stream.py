@@ -76,6 +76,11 @@ class Http2Stream:
         """Why the stream broke; None while it is whole or if it ended in order."""
         return self._broken
 
+    @property
+    def at_end(self) -> bool:
+        """Whether the peer has sent all and all of it was read."""
+        return self._remote_ended and not self._chunks
+
     async def answer(self) -> list[tuple[str, str]]:
         """Wait for the header fields of the response, `:status` included.
 
