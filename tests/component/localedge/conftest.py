@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from localedge.clock import Clock
 from localedge.options import EdgeOptions
 from localedge.state.store import Lags
 from localedge.testing import FakeEdge, edge_with_fake_tunnels
@@ -115,9 +116,16 @@ def options() -> EdgeOptions:
 
 
 @pytest.fixture
-async def client(options: EdgeOptions) -> AsyncIterator[Client]:
+def clock() -> Clock:
+    """Override to stop it."""
+    return Clock()
+
+
+@pytest.fixture
+async def client(options: EdgeOptions, clock: Clock) -> AsyncIterator[Client]:
+    """Run an edge and give a client of it."""
     async with (
-        edge_with_fake_tunnels(options) as fake,
+        edge_with_fake_tunnels(options, clock=clock) as fake,
         httpx.AsyncClient(headers=dict(fake.headers)) as http,
     ):
         yield Client(fake, http)
