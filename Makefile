@@ -5,38 +5,61 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements/dev.lock pyproject.toml
-	@echo "Setting up $(VENV) …"
+	@echo "Setting up $(VENV): the locked dependencies, about half a minute …"
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 .PHONY: setup
 setup: $(STAMP) ## make .venv with the locked dependencies
 
+.PHONY: demo
+demo: $(STAMP) ## the main job from end to end on this machine: apply, serve, fail over, come back, delete
+	@$(BIN)/python -m demo
+
+.PHONY: play
+play: $(STAMP) ## the same cluster and edge, kept up for you to try things on
+	@$(BIN)/python -m demo --keep
+
+.PHONY: test
+test: $(STAMP) ## everything: lint, types, import contracts, all tests
+	@tools/timed.sh "make lint" $(MAKE) --no-print-directory lint
+	@tools/timed.sh "make test" $(BIN)/pytest
+
+.PHONY: test-unit
+test-unit: $(STAMP) ## what needs no cluster: unit and component tests, in seconds
+	@$(BIN)/pytest tests/unit tests/component
+
 .PHONY: lint
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: $(STAMP) ## let ruff format and mend what it can
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
 
-.PHONY: test
-test: lint ## everything: lint, then all tests
-	$(BIN)/pytest
+.PHONY: generate
+generate: $(STAMP) ## write what is generated: crds/, the chart's CRDs, install.yaml, the reference pages
+	@$(BIN)/python -m tunnelpool.crd.generate
 
 .PHONY: lock
 lock: $(STAMP) ## resolve requirements/*.lock anew, from releases at least seven days old
-	UV="$(BIN)/uv" tools/lock.sh
+	@$(PIP) install uv==0.13.9
+	@UV=$(BIN)/uv tools/lock.sh
+
+.PHONY: clean
+clean: ## remove .venv and what tests leave behind; built programs stay in the cache outside the tree
+	@rm -rf $(VENV) .run .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

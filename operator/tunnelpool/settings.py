@@ -5,6 +5,7 @@ The chart's values become these variables; docs/settings.md lists them, and a te
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Literal, Self
 
@@ -73,3 +74,28 @@ class Settings(BaseModel):
                 for one in error.errors(include_url=False, include_input=False)
             )
             raise SettingsError(found) from None
+
+
+_INTRODUCTION = """\
+# Settings of the operator
+
+Environment variables of the operator's Deployment; the chart's values set them. An empty variable is one
+that is not set; an unknown one with this prefix is refused at the start.
+
+| variable | default | meaning |
+|---|---|---|"""
+_COLOPHON = "This page is written by `python -m tunnelpool.settings`; a test keeps it true."
+
+
+def page() -> str:
+    """Write the page of the documentation."""
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {f'`{field.default}`' if field.default != '' else 'none'} "
+        f"| {' '.join((field.description or '').split())} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join([_INTRODUCTION, *rows, "", _COLOPHON, ""])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

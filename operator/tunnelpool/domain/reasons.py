@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -132,3 +133,38 @@ class Problem:
     reason: Reason
     message: str
     stalled: bool = False
+
+
+def page() -> str:
+    """Write the page of the documentation."""
+    rows = [f"| `{reason}` | {EXPLANATIONS[reason]} |" for reason in Reason]
+    return "\n".join([_INTRODUCTION, *rows, "", _COLOPHON, ""])
+
+
+_INTRODUCTION: Final = """\
+# Conditions and reasons
+
+A resource says how it stands by conditions only; there is no phase.
+
+| condition | on | True means |
+|---|---|---|
+| `Ready` | every kind | What was asked for is in force. It is there, as `Unknown`, from the first touch. |
+| `Reconciling` | every kind | It is not ready, but may become so by itself. Absent otherwise. |
+| `Stalled` | every kind | It stays as it is until a person acts; the message says how. Absent otherwise. |
+| `Connected` | Tunnel | At least one origin has a ready connector. |
+| `Registered` | Tunnel with a pool | Every origin is in the pool. |
+| `Healthy` | LBPool | Enough origins pass the health check. |
+| `TLSEnforced` | LBPool that requires TLS | The SSL mode of its zones makes Cloudflare use TLS. |
+
+`Reconciling`, `Stalled` and `observedGeneration` are read by kstatus, and so by Flux, Argo CD and
+`helm --wait`: `kubectl wait --for=condition=Ready tunnel/web` works as expected.
+
+The `reason` of a condition is one of these:
+
+| reason | meaning, and what to do |
+|---|---|"""
+_COLOPHON: Final = "This page is written by `python -m tunnelpool.domain.reasons`; a test keeps it true."
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
