@@ -20,7 +20,6 @@ from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.engine.clock import SystemClock
 from tunnelpool.engine.ports import Account
 
-
 _TLS = ssl.create_default_context()
 """Shared, since making one for each client takes longer than the tests; the edge's API speaks plain HTTP."""
 

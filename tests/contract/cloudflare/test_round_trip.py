@@ -28,7 +28,7 @@ from tunnelpool.plan.diff import update
 from tunnelpool.plan.steps import Create, Delete
 
 few = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 """Each example is a dozen requests to another process."""
 
