@@ -18,7 +18,7 @@ from devcluster.api import ApiError
 from devcluster.cluster import FolderInUseError, Options, cluster, is_alive, read_state
 from devcluster.control import ControlClient, ControlError
 from devcluster.controlplane.plane import ControlPlaneError
-from devcluster.processes import StartError
+from devcluster.processes import StartError, end_with_parent
 from devcluster.toolchain.build import BuildError, ensure_built
 from devcluster.toolchain.recipe import ETCD, KUBERNETES, RECIPES
 
@@ -100,10 +100,19 @@ def build(names: tuple[str, ...]) -> None:
 @main.command()
 @run_options
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when the cluster is ready.")
+@click.option("--die-with-parent", is_flag=True, help="End like by SIGTERM when the parent process ends.")
 def run(
-    folder: Path, crds: tuple[Path, ...], images: Path | None, isolation: str, node_grace: int, as_json: bool
+    folder: Path,
+    crds: tuple[Path, ...],
+    images: Path | None,
+    isolation: str,
+    node_grace: int,
+    as_json: bool,
+    die_with_parent: bool,
 ) -> None:
     """Run a cluster until SIGINT or SIGTERM."""
+    if die_with_parent:
+        end_with_parent()
     with _explained():
         options = Options(
             folder.absolute(),

@@ -59,6 +59,7 @@ async def cluster(options: Options) -> AsyncIterator[tuple[Json, asyncio.Task[No
         async with plane.open_api() as api:
             if options.crds:
                 await apply_crds(api, options.crds)
+            (options.folder / "pods").mkdir(mode=0o700)  # Secrets and tokens lie there as files
             isolation = await choose_isolation(options.folder / "pods", options.isolation)
             address, port = plane.endpoints.address, plane.endpoints.apiserver
             variables = {
@@ -106,17 +107,25 @@ async def _running(runner: PodRunner, plane: ControlPlane) -> AsyncIterator[asyn
     ready = asyncio.Event()
     waiting = asyncio.create_task(ready.wait())
     running = asyncio.create_task(runner.run(ready))
-    watching = asyncio.create_task(plane.watch_over())
+    watching = asyncio.create_task(_watch_over(plane, running))
     try:
-        await asyncio.wait({waiting, running, watching}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (running, watching):
-            if task.done():
-                task.result()
+        await asyncio.wait({waiting, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            await watching
         yield watching
     finally:
-        for ending in (waiting, running, watching):
-            ending.cancel()
-        await asyncio.wait({waiting, running, watching})
+        for task in (waiting, watching, running):
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def _watch_over(plane: ControlPlane, running: asyncio.Task[None]) -> None:
+    """Wait for what should not happen, and raise it."""
+    watching = asyncio.create_task(plane.watch_over())
+    done, _ = await asyncio.wait({watching, running}, return_when=asyncio.FIRST_COMPLETED)
+    watching.cancel()
+    for task in done:
+        await task
 
 
 def describe(runner: PodRunner) -> Json:

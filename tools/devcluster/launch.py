@@ -15,15 +15,13 @@ Whatever way devcluster ends, so do these: the launcher dies with its parent, th
 and the kernel ends a PID namespace with its PID 1.
 """
 
-# This runs before every container; importing pathlib would take as long as all the rest, hence
-# ruff: noqa: PTH
-
 import ctypes
 import json
 import os
 import signal
 import stat
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
@@ -48,7 +46,7 @@ def main() -> None:
         if spec["enter"]:
             _enter(spec["enter"])
         elif spec["isolate"]:
-            _isolate(spec["root"], spec["mounts"])
+            _isolate(Path(spec["root"]), spec["mounts"])
         _die_with(spec["parent"])
         if spec["enter"] or spec["isolate"]:
             _run_as_child(spec, report_fd)
@@ -105,14 +103,14 @@ def _die_with(parent: int) -> None:
         os._exit(START_FAILED)
 
 
-def _isolate(root: str, mounts: list[dict[str, Any]]) -> None:
+def _isolate(root: Path, mounts: list[dict[str, Any]]) -> None:
     user, group = os.geteuid(), os.getegid()
     _call("unshare", CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{user} {user} 1")
-    _write("/proc/self/gid_map", f"{group} {group} 1")
-    _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    _mount("devcluster", root, "tmpfs", 0, "mode=755")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    _mount(None, Path("/"), None, MS_REC | MS_PRIVATE)
+    _mount(Path("devcluster"), root, "tmpfs", 0, "mode=755")
     # Unbindable: if `root` lies under /tmp, binding /tmp must not bind what is being laid here.
     _mount(None, root, None, MS_UNBINDABLE)
     lay_root(root, mounts)
@@ -123,62 +121,60 @@ def _isolate(root: str, mounts: list[dict[str, Any]]) -> None:
     os.chdir("/")
 
 
-def lay_root(root: str, mounts: list[dict[str, Any]]) -> None:
+def lay_root(root: Path, mounts: list[dict[str, Any]]) -> None:
     """Mirror the host's `/` into the tmpfs at `root`, with each mount at its target.
 
     A directory of the host is bound as it is, unless a target beneath it does not exist on the host: then it
     is made anew and its entries are bound one by one, so that nothing is ever created in the host's own.
     """
-    wanted = sorted(({**mount, "target": os.path.realpath(mount["target"])} for mount in mounts), key=_depth)
-    opened = {"/"}
-    covered: list[str] = []
-    for mount in wanted:
-        target = mount["target"]
-        if not os.path.exists(target) and not any(target.startswith(f"{above}/") for above in covered):
-            parent = os.path.dirname(target)
-            while parent != "/":
-                opened.add(parent)
-                parent = os.path.dirname(parent)
-        covered.append(target)
-    _mirror("/", root, opened)
-    for mount in wanted:
-        place = root + mount["target"]
-        _make_place(mount["source"], place)
-        _mount(mount["source"], place, None, MS_BIND | MS_REC)
-    for mount in wanted:
-        if mount["readonly"]:
-            _make_readonly(root + mount["target"])
+    wanted = sorted(
+        ((Path(mount["source"]), Path(mount["target"]).resolve(), mount["readonly"]) for mount in mounts),
+        key=lambda mount: len(mount[1].parts),  # what lies inside another mount comes after it
+    )
+    opened = {Path("/")}
+    for index, (_, target, _) in enumerate(wanted):
+        inside_another = any(target.is_relative_to(above) for _, above, _ in wanted[:index])
+        if not target.exists() and not inside_another:
+            opened.update(target.parents)
+    _mirror(Path("/"), root, opened)
+    for source, target, _ in wanted:
+        place = _in(root, target)
+        _make_place(source, place)
+        _mount(source, place, None, MS_BIND | MS_REC)
+    for _, target, readonly in wanted:
+        if readonly:
+            _make_readonly(_in(root, target))
 
 
-def _depth(mount: dict[str, Any]) -> int:
-    return str(mount["target"]).count("/")
+def _in(root: Path, path: Path) -> Path:
+    return root / path.relative_to("/")
 
 
-def _mirror(folder: str, root: str, opened: set[str]) -> None:
-    if not os.path.isdir(folder):
+def _mirror(folder: Path, root: Path, opened: set[Path]) -> None:
+    if not folder.is_dir():
         return  # only mounts will stand there
-    for entry in os.scandir(folder):
-        place = root + entry.path
+    for entry in folder.iterdir():
+        place = _in(root, entry)
         if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), place)
-        elif entry.path in opened:
-            os.mkdir(place)
-            os.chmod(place, stat.S_IMODE(entry.stat().st_mode))
-            _mirror(entry.path, root, opened)
+            place.symlink_to(entry.readlink())
+        elif entry in opened:
+            place.mkdir()
+            place.chmod(stat.S_IMODE(entry.stat().st_mode))
+            _mirror(entry, root, opened)
         else:
-            _make_place(entry.path, place)
-            _mount(entry.path, place, None, MS_BIND | MS_REC)
+            _make_place(entry, place)
+            _mount(entry, place, None, MS_BIND | MS_REC)
 
 
-def _make_place(source: str, place: str) -> None:
-    if os.path.lexists(place):
-        return
-    os.makedirs(place if os.path.isdir(source) else os.path.dirname(place), exist_ok=True)
-    if not os.path.isdir(source):
-        os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o644))
+def _make_place(source: Path, place: Path) -> None:
+    if source.is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+    elif not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
 
 
-def _make_readonly(place: str) -> None:
+def _make_readonly(place: Path) -> None:
     present = os.statvfs(place).f_flag
     kept = sum(mount_flag for flag, mount_flag in KEPT_FLAGS.items() if present & flag)
     _mount(None, place, None, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
@@ -192,10 +188,10 @@ def _enter(process: int) -> None:
         os.close(descriptor)
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    arguments = (*(text.encode() if text else None for text in (source, target, kind)), ctypes.c_ulong(flags))
+def _mount(source: Path | None, target: Path, kind: str | None, flags: int, data: str | None = None) -> None:
+    texts = [str(text).encode() if text else None for text in (source, target, kind)]
     try:
-        _call("mount", *arguments, data.encode() if data else None)
+        _call("mount", *texts, ctypes.c_ulong(flags), data.encode() if data else None)
     except OSError as error:
         raise OSError(error.errno, f"mount of {source} at {target}: {error.strerror}") from None
 
@@ -213,20 +209,12 @@ def _call(name: str, *arguments: Any) -> None:
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
-
-
 def _report(report_fd: int, process: int) -> None:
     os.write(report_fd, f"{process}\n".encode())
 
 
 def _fail(report_fd: int, error: OSError) -> NoReturn:
-    reason = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+    reason = f"{error.strerror}: {os.fsdecode(error.filename)}" if error.filename else str(error.strerror)
     os.write(report_fd, f"{reason}\n".encode())
     os._exit(START_FAILED)
 

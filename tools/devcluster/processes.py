@@ -1,6 +1,7 @@
 """Child processes that cannot outlive this one: control plane and containers alike go through launch.py."""
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+PR_SET_PDEATHSIG = 1
 LAUNCHER = Path(__file__).with_name("launch.py")
 
 
@@ -150,6 +152,15 @@ async def _read_to_end(descriptor: int) -> bytes:
         return await reader.read()
     finally:
         transport.close()
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to send this process SIGTERM when its parent ends, even by SIGKILL."""
+    parent = os.getppid()
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM) < 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _signal_group(group: int, number: int) -> None:

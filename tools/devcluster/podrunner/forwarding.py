@@ -1,6 +1,8 @@
 """A TCP forwarder in a few lines: each connection goes to the endpoint that is chosen when it arrives."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -35,14 +37,14 @@ class Forwarder:
         try:
             await self._forward(reader, writer)
         except (OSError, TimeoutError):
-            writer.transport.abort()
+            _reset(writer)
         except asyncio.CancelledError:
-            writer.transport.abort()  # closed on purpose: the stream protocol would log a cancelled handler
+            _reset(writer)  # closed on purpose: the stream protocol would log a cancelled handler
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         endpoint = self._choose()
         if endpoint is None:
-            writer.transport.abort()
+            _reset(writer)
             return
         far_reader, far_writer = await asyncio.wait_for(asyncio.open_connection(*endpoint), CONNECT_TIMEOUT_S)
         try:
@@ -50,11 +52,19 @@ class Forwarder:
                 group.create_task(_pump(reader, far_writer))
                 group.create_task(_pump(far_reader, writer))
         except* OSError:
-            writer.transport.abort()
+            _reset(writer)
         finally:
             for each in (writer, far_writer):
                 with suppress(OSError):
                     each.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection as a refusing host does, not as one that has said all."""
+    connection = writer.get_extra_info("socket")
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,7 +13,7 @@ from devcluster.podrunner.container import Container
 from devcluster.podrunner.context import PodContext, timestamp
 from devcluster.podrunner.environment import ConfigError
 from devcluster.podrunner.isolation import SERVICE_ACCOUNT
-from devcluster.podrunner.status import PodState, pod_status, waiting
+from devcluster.podrunner.status import PodState, lost, pod_status, waiting
 from devcluster.podrunner.unsupported import refusals
 from devcluster.podrunner.volumes import VolumeWriter
 
@@ -40,6 +40,7 @@ class Pod:
         self.init = [Container(context, each, init_policy) for each in spec.get("initContainers", ())]
         self.main = [Container(context, each, policy) for each in spec["containers"]]
         self._start_time = timestamp()
+        self._recall(context.pod.get("status", {}))
         self._sent: Json = {}
         self._sent_version = 0
         self._over = False
@@ -53,6 +54,20 @@ class Pod:
     def containers(self) -> list[Container]:
         """Init containers, then the others."""
         return [*self.init, *self.main]
+
+    def _recall(self, status: Json) -> None:
+        """Take over what an earlier life of this node has told: its containers count as restarted."""
+        known = {
+            each["name"]: each
+            for kind in ("initContainerStatuses", "containerStatuses")
+            for each in status.get(kind, ())
+        }
+        for container in self.containers:
+            before = known.get(container.record.name, {})
+            if before.get("containerID"):
+                container.record.restart_count = before["restartCount"] + 1
+                container.record.last_state = lost(before)
+                self._start_time = status.get("startTime", self._start_time)
 
     def update(self, pod: Json) -> None:
         """Take a new version of the object; an older one, which a watch may still bring, is passed over."""

@@ -46,6 +46,20 @@ def waiting(reason: str, message: str = "") -> Json:
     return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
 
 
+def lost(status: Json) -> Json:
+    """Make the ContainerState of a container that was gone when its node came back."""
+    return {
+        "terminated": {
+            "exitCode": 137,
+            "reason": "ContainerStatusUnknown",
+            "message": "The container could not be located when the node came back",
+            "startedAt": status.get("state", {}).get("running", {}).get("startedAt"),
+            "finishedAt": None,
+            "containerID": status["containerID"],
+        }
+    }
+
+
 def phase(restart_policy: str, records: Sequence[ContainerRecord], initialized: bool, over: bool) -> str:
     """Return the pod's phase; `over` when it is being deleted and nothing will be started again."""
     if not initialized:
