@@ -154,7 +154,7 @@ class Operator:
             failures=failures,
             meter=_Meter(metrics),
         )
-        self._sweeper = Sweeper(self._credentials, self._queue, site.owner)
+        self._sweeper = Sweeper(self._credentials, self._queue, site.owner, self._topology.neighbours)
         self._credentials.on_change = self._reopened
         self._credentials.on_token = redactor.register
         self._kinds = frozenset(kind.name for kind in WATCHED)

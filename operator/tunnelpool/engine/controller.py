@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -115,12 +116,14 @@ class Controller:
         self._queue.forget_delay(key)
         before = self._failures.get(key)
         wrote = False
+        concerned: set[Key] = set()
         try:
             decision = await self._decider.decide(key)
             decision = await self._first_touch(key, decision)
             for _ in range(_PASSES):
                 if not decision.steps:
                     break
+                concerned |= decision.concerned
                 for step in decision.steps:
                     await self._execute(key, step, decision)
                     wrote = True
@@ -130,11 +133,11 @@ class Controller:
                 _log.error("the plan does not come to an end", extra={"key": str(key)})
                 self._queue.add_after(key, self._backoff.next(key))
         except ApiError as error:
-            return await self._failed(key, error, wrote=wrote, before=before)
+            return await self._failed(key, error, concerned, wrote=wrote, before=before)
         if self._failures.pop(key, None) is not None:
             decision = await self._decider.decide(key)
         if wrote or before is not None:
-            self._wake(key)
+            self._wake(key, concerned)
         try:
             await self._tell(decision)
         except ApiError as error:
@@ -205,7 +208,9 @@ class Controller:
         if answer is not None:
             self._store.put(write.kind, answer)
 
-    async def _failed(self, key: Key, error: ApiError, *, wrote: bool, before: Problem | None) -> str:
+    async def _failed(
+        self, key: Key, error: ApiError, concerned: AbstractSet[Key], *, wrote: bool, before: Problem | None
+    ) -> str:
         """Keep the reason, say it, and choose when to look again."""
         _log.warning("%s", error.message, extra={"key": str(key), "code": error.code})
         result, wait_s = "retry", self._backoff.next(key)
@@ -225,7 +230,7 @@ class Controller:
                 self._failures[key] = problem_of(error)
         self._queue.add_after(key, wait_s)
         if wrote or self._failures.get(key) != before:
-            self._wake(key)
+            self._wake(key, concerned)
         try:
             await self._tell(await self._decider.decide(key))
         except ApiError as again:
@@ -238,8 +243,8 @@ class Controller:
         elif decision.problem is not None and decision.cloud is None:
             self._queue.add_after(key, _WAIT_S)  # credentials: they are read again when asked for
 
-    def _wake(self, key: Key) -> None:
-        for neighbour in self._topology.neighbours(key):
+    def _wake(self, key: Key, concerned: AbstractSet[Key]) -> None:
+        for neighbour in (self._topology.neighbours(key) | concerned) - {key}:
             self._queue.add(neighbour, Lane.USER)
 
 

@@ -50,6 +50,8 @@ class Decision:
     cloud: Cloud | None = None
     recheck_s: float | None = None
     problem: Problem | None = None
+    concerned: frozenset[Key] = frozenset()
+    """Whom a write concerns that the resources do not tell of: a Tunnel that has left the pool."""
 
 
 class Decider:
@@ -200,7 +202,10 @@ class Decider:
             released = snapshot.observed is None or (bool(snapshot.members) and not lbpool.spec.origins)
             steps = list(_guarded("LBPool", raw, tuple(steps), deleting=lbpool.deleting, done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
-        return Decision(tuple(steps), tuple(statuses_written), cloud, recheck_s, problem)
+        concerned = frozenset(
+            TunnelKey(one.tunnel.metadata.namespace, one.tunnel.metadata.name) for one in snapshot.members
+        )
+        return Decision(tuple(steps), tuple(statuses_written), cloud, recheck_s, problem, concerned)
 
     async def _host(self, key: HostKey) -> Decision:
         snapshot, cloud = await self._gatherer.host_and_cloud(key)

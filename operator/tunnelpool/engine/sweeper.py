@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from tunnelpool.build.ownership import owner_of
@@ -26,10 +27,17 @@ TICK_S: Final = 2.0
 class Sweeper:
     """Ticks; each listing is read again when it has reached its age."""
 
-    def __init__(self, credentials: Credentials, queue: WorkQueue[Key], owner: Owner) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        queue: WorkQueue[Key],
+        owner: Owner,
+        neighbours: Callable[[Key], AbstractSet[Key]],
+    ) -> None:
         self._credentials = credentials
         self._queue = queue
         self._owner = owner
+        self._neighbours = neighbours
         self._searched: set[str] = set()
 
     async def run(self) -> None:
@@ -62,7 +70,9 @@ class Sweeper:
             if owner_of(observed.value) == self._owner:
                 key = key_of(opened.account_id, observed)
                 if key is not None:
-                    self._queue.add(key, Lane.SWEEP)
+                    # A pool's health stands in the status of its Tunnels; a tunnel's state decides in the pool.
+                    for concerned in {key, *self._neighbours(key)}:
+                        self._queue.add(concerned, Lane.SWEEP)
             elif isinstance(observed.value, (LoadBalancer, DnsRecord)):
                 # A foreign object at a host name of ours may be what that one waits for.
                 self._queue.add(HostKey(observed.value.name), Lane.SWEEP)

@@ -20,6 +20,7 @@ from tunnelpool.domain.errors import (
     InvalidError,
     MissingPermissionError,
     NotFoundError,
+    OutcomeUnknownError,
     StillReferencedError,
 )
 from tunnelpool.domain.hostnames import zone_of
@@ -357,7 +358,11 @@ class KeptCloud:
         except (AlreadyExistsError, InvalidError, StillReferencedError):
             self._kept.clear()
             raise
-        self._remote.trip("after", call)
+        try:
+            self._remote.trip("after", call)
+        except OutcomeUnknownError:
+            self._kept.clear()  # as the real one does: whoever looks next lists again
+            raise
         kept = self._kept.get(shelf)
         if kept is None:
             return

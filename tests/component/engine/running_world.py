@@ -101,7 +101,7 @@ class Operator:
             failures=self.failures,
             meter=self.meter,
         )
-        self.sweeper = Sweeper(self.credentials, self.queue, OWNER)
+        self.sweeper = Sweeper(self.credentials, self.queue, OWNER, self.topology.neighbours)
         self.credentials.on_change = self._reopened
 
     async def run(self) -> None:
