@@ -32,7 +32,9 @@ def kubectl(cluster: Any) -> Iterator[Kubectl]:
             env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig)},
         )
 
-    run("create", "namespace", namespace)
+    made = run("create", "namespace", namespace)
+    assert made.returncode == 0, made.stderr
+    run("label", "namespace", namespace, "pod-security.kubernetes.io/warn=restricted")
     applied = run("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
     assert applied.returncode == 0, applied.stderr
     established = run(
