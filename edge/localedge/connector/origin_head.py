@@ -15,7 +15,8 @@ def to_origin(
 ) -> list[tuple[str, str]]:
     """Write the fields for an origin as cloudflared does: tagged, with the Host that the rule wants.
 
-    Cookies, which HTTP/2 may split, come together again (RFC 9113 §8.2.3).
+    Cookies, which HTTP/2 may split, come together again (RFC 9113 §8.2.3). Names are written as Go does
+    (`X-Request-Id`), since some origins do not know better.
     """
     authority = dict(fields).get(":authority", "")
     host = settings.http_host_header or authority
@@ -36,7 +37,7 @@ def to_origin(
         written += [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13")]
     else:
         written.append(("connection", "keep-alive"))
-    return written
+    return [(_canonical(name), value) for name, value in written]
 
 
 def to_edge(status: int, fields: Headers) -> list[tuple[str, str]]:
@@ -54,3 +55,7 @@ def to_edge(status: int, fields: Headers) -> list[tuple[str, str]]:
 def unreachable() -> list[tuple[str, str]]:
     """Write the answer when the origin could not be reached."""
     return [(":status", "502"), (headers.META, headers.encode_meta("cloudflared"))]
+
+
+def _canonical(name: str) -> str:
+    return "-".join(part.capitalize() for part in name.split("-"))

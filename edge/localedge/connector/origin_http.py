@@ -70,6 +70,10 @@ class OriginClient:
             await stream.send(b"", end=True)
             return response.status
 
+    def _fields(self, stream: Http2Stream, rule: Rule) -> multidict.CIMultiDict[str]:
+        fields = origin_head.to_origin(stream.fields, rule.origin_request, self._client_id, websocket=False)
+        return multidict.CIMultiDict((name, _as_text(value)) for name, value in fields)
+
     def _started(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -87,3 +91,14 @@ class OriginClient:
 async def _body(stream: Http2Stream) -> AsyncIterator[bytes]:
     while data := await stream.read():
         yield data
+
+
+def _as_text(value: str) -> str:
+    """Turn octets that stand for themselves into text that aiohttp, which writes UTF-8, turns back into them.
+
+    Octets that are no UTF-8 arrive changed: aiohttp cannot write them.
+    """
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
