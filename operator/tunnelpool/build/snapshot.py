@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
+from tunnelpool.domain.keys import PoolKey
 from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.reasons import Problem
 from tunnelpool.domain.remote import (
@@ -216,6 +217,8 @@ class HostSnapshot:
     """Tunnels of that host name in the winner's namespace, oldest first."""
     zone: Zone | None = None
     observed: Observed[RemoteLoadBalancer] | None = None
+    referred: tuple[PoolKey, ...] = ()
+    """Pools that the observed load balancer refers to, also those that no resource names any more."""
     records: tuple[Observed[DnsRecord], ...] = ()
     """DNS records of that name."""
     pools: Mapping[str, PoolView] = field(default_factory=dict)

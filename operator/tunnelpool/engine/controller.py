@@ -238,6 +238,8 @@ class Controller:
         return result
 
     def _again(self, key: Key, decision: Decision) -> None:
+        for abandoned in decision.abandoned:
+            self._queue.add(abandoned, Lane.SWEEP)
         if decision.recheck_s is not None:
             self._queue.add_after(key, decision.recheck_s, Lane.TRAFFIC)
         elif decision.problem is not None and decision.cloud is None:

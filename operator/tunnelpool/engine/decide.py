@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from tunnelpool.build import host as host_builder
 from tunnelpool.build import monitor as monitor_builder
 from tunnelpool.build import pool as pool_builder
 from tunnelpool.build.host import HostIntent
+from tunnelpool.build.ownership import is_ours
 from tunnelpool.build.snapshot import FINALIZER, PoolSnapshot, Raw, Running, Site
 from tunnelpool.build.status import (
     health_check_status,
@@ -30,6 +31,9 @@ from tunnelpool.plan import remote as remote_plan
 from tunnelpool.plan import tunnel as tunnel_plan
 from tunnelpool.plan.finalizer import add_finalizer, remove_finalizer
 from tunnelpool.plan.steps import Step
+
+ABANDONED_S: Final = 30.0
+"""How soon a pool that nobody claims is looked at again while a load balancer of ours refers to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Decision:
     problem: Problem | None = None
     concerned: frozenset[Key] = frozenset()
     """Whom a write concerns that the resources do not tell of: a Tunnel that has left the pool."""
+    abandoned: frozenset[Key] = frozenset()
+    """What nobody claims any more and has to go first, found in passing."""
 
 
 class Decider:
@@ -202,10 +208,19 @@ class Decider:
             released = snapshot.observed is None or (bool(snapshot.members) and not lbpool.spec.origins)
             steps = list(_guarded("LBPool", raw, tuple(steps), deleting=lbpool.deleting, done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
-        concerned = frozenset(
+        concerned: set[Key] = {
             TunnelKey(one.tunnel.metadata.namespace, one.tunnel.metadata.name) for one in snapshot.members
+        }
+        abandoned = self._abandoned(snapshot)
+        return Decision(
+            tuple(steps),
+            tuple(statuses_written),
+            cloud,
+            _sooner(recheck_s, ABANDONED_S if abandoned else None),
+            problem,
+            frozenset(concerned),
+            abandoned,
         )
-        return Decision(tuple(steps), tuple(statuses_written), cloud, recheck_s, problem, concerned)
 
     async def _host(self, key: HostKey) -> Decision:
         snapshot, cloud = await self._gatherer.host_and_cloud(key)
@@ -230,7 +245,15 @@ class Decider:
             derived = any(not member.tunnel.deleting for member in snapshot.members)
             done = snapshot.problem is None and (snapshot.observed is None or derived)
             steps = _guarded("LoadBalancer", raw, steps, deleting=balancer.deleting, done=done)
-        return Decision(steps, tuple(statuses), cloud, self._asking.next_s(key), problem)
+        concerned = frozenset(snapshot.referred)
+        return Decision(steps, tuple(statuses), cloud, self._asking.next_s(key), problem, concerned)
+
+    def _abandoned(self, snapshot: PoolSnapshot) -> frozenset[Key]:
+        """List the load balancers of ours that keep a pool which nobody claims: finalizers were forced."""
+        if snapshot.lbpools or snapshot.members:
+            return frozenset()
+        ours = (one for one in snapshot.referrers if is_ours(one.value, self._site.owner))
+        return frozenset(HostKey(one.value.name) for one in ours)
 
     def _asks_again(self, key: Key, *, waits: bool) -> bool:
         if waits:

@@ -56,6 +56,26 @@ class Gatherer:
         secret = self._topology.secret_of(first) if first else self._credentials.ref("", None)
         return await self._credentials.open(secret)
 
+    def _opened(self, account_id: str) -> Opened | None:
+        """Find an account by its id: what nobody claims any more names no Secret."""
+        return next((one for one in self._credentials.opened() if one.account_id == account_id), None)
+
+    async def _holder(self, name: str) -> Opened | None:
+        """Find the account that holds a tunnel or a monitor whose resource is gone, by its name or mark."""
+        for opened in self._credentials.opened():
+            tunnels = [one.value.name for one in await opened.cloud.tunnels()]
+            marks = [one.value.description for one in await opened.cloud.monitors()]
+            if any(name in text for text in (*tunnels, *marks)):
+                return opened
+        return None
+
+    async def _zone_holder(self, hostname: str) -> Opened | None:
+        """Find the account whose zone holds a host name that nobody claims any more."""
+        for opened in self._credentials.opened():
+            if zone_of(hostname, await opened.cloud.zones()) is not None:
+                return opened
+        return None
+
     # -- tunnels --------------------------------------------------------------------------------
 
     async def tunnel(self, key: TunnelKey) -> tuple[TunnelSnapshot, Cloud | None]:
@@ -64,7 +84,8 @@ class Gatherer:
         raw = store.get("Tunnel", key.namespace, key.name)
         tunnel = self._topology.typed("Tunnel", raw) if raw else None
         budget = store.get("PodDisruptionBudget", key.namespace, f"{key.name}-connectors")
-        opened = await self.open_for([tunnel] if tunnel else [])
+        left = await self._holder(f"_{key.namespace}_{key.name}_") if tunnel is None else None
+        opened = left or await self.open_for([tunnel] if tunnel else [])
         if isinstance(opened, Problem):
             slots = self._slots(key.namespace, key.name, tunnel, ())
             return TunnelSnapshot(key.namespace, key.name, tunnel, raw, slots, budget, problem=opened), None
@@ -177,7 +198,8 @@ class Gatherer:
         check = self._topology.typed("HealthCheck", raw) if raw else None
         secret = self._topology.secret_of(check) if check else self._credentials.ref("", None)
         used_by = self._topology.lbpools_checked_by(key.namespace, key.name)
-        opened = await self._credentials.open(secret)
+        left = await self._holder(f"of={key}") if check is None else None
+        opened = left or await self._credentials.open(secret)
         if isinstance(opened, Problem):
             return MonitorSnapshot(key.namespace, key.name, check, raw, problem=opened, used_by=used_by), None
         hostnames = frozenset(
@@ -219,7 +241,8 @@ class Gatherer:
             )
         )
         raws = {_place(one): raw for one in mine if (raw := topology.store.get("LBPool", *_place(one)))}
-        opened = await self.open_for(claims)
+        left = None if claims else self._opened(key.account)
+        opened = left or await self.open_for(claims)
         if isinstance(opened, Problem):
             return PoolSnapshot(key.name, mine, raws, problem=opened), None
         if key.account != opened.account_id:
@@ -227,7 +250,7 @@ class Gatherer:
         observed = await self._observed_pool(key.name, opened)
         members = await self._members(key.name, namespace, observed, opened)
         spec = next((one for one in mine if not one.deleting), None)
-        referrers = await self._referrers(observed, opened)
+        referrers = await self._referrers(observed, opened, everywhere=not claims)
         snapshot = PoolSnapshot(
             name=key.name,
             lbpools=mine,
@@ -293,13 +316,15 @@ class Gatherer:
         return HealthCheckView(name, check, used[0] if used else monitor_id)
 
     async def _referrers(
-        self, observed: ObservedPool | None, opened: Opened
+        self, observed: ObservedPool | None, opened: Opened, *, everywhere: bool
     ) -> tuple[Observed[RemoteLoadBalancer], ...]:
+        """List the load balancers that refer to a pool; `everywhere` if no resource tells their zones."""
         if observed is None:
             return ()
+        zones = await opened.cloud.zones() if everywhere else await self._zones_in_use(opened)
         found = [
             balancer
-            for zone in await self._zones_in_use(opened)
+            for zone in zones
             for balancer in await opened.cloud.load_balancers(zone.id)
             if observed.id in balancer.value.pools
         ]
@@ -377,7 +402,8 @@ class Gatherer:
         balancers, tunnels = topology.balancers_at(key.hostname), topology.tunnels_at(key.hostname)
         claims: tuple[Tunnel | LoadBalancer, ...] = oldest_first((*balancers, *tunnels))
         raws = {_place(b): raw for b in balancers if (raw := topology.store.get("LoadBalancer", *_place(b)))}
-        opened = await self.open_for(claims)
+        left = None if claims else await self._zone_holder(key.hostname)
+        opened = left or await self.open_for(claims)
         if isinstance(opened, Problem):
             return HostSnapshot(key.hostname, balancers, raws, problem=opened), None
         cloud = opened.cloud
@@ -395,14 +421,30 @@ class Gatherer:
         )
         records = tuple(one for one in await cloud.dns_records(zone.id) if one.value.name == key.hostname)
         pools: dict[str, PoolView] = {}
-        first = HostSnapshot(key.hostname, balancers, raws, members, zone, balancer, records)
-        for name in self._names(first):
+        snapshot = HostSnapshot(
+            hostname=key.hostname,
+            load_balancers=balancers,
+            raws=raws,
+            members=members,
+            zone=zone,
+            observed=balancer,
+            referred=await self._referred(balancer, opened),
+            records=records,
+            pools=pools,
+        )
+        for name in self._names(snapshot):
             pools[name] = await self._view(namespace or "", name, opened)
-        snapshot = HostSnapshot(key.hostname, balancers, raws, members, zone, balancer, records, pools)
         _, fallback = pool_names(snapshot)  # a derived one is known only once the first pool is
         if fallback and fallback not in pools:
             pools[fallback] = await self._view(namespace or "", fallback, opened)
         return snapshot, cloud
+
+    async def _referred(
+        self, balancer: Observed[RemoteLoadBalancer] | None, opened: Opened
+    ) -> tuple[PoolKey, ...]:
+        wanted = balancer.value.pools if balancer else frozenset()
+        pools = await opened.cloud.pools() if wanted else ()
+        return tuple(PoolKey(opened.account_id, one.value.name) for one in pools if one.id in wanted)
 
     def _names(self, snapshot: HostSnapshot) -> tuple[str, ...]:
         names, fallback = pool_names(snapshot)

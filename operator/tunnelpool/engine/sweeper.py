@@ -49,6 +49,7 @@ class Sweeper:
 
     async def tick(self) -> None:
         """Do what is due."""
+        await self._credentials.open(self._credentials.ref("", None))  # even if no resource is left
         await self._credentials.refresh()
         for opened in self._credentials.opened():
             try:
@@ -70,7 +71,7 @@ class Sweeper:
             if owner_of(observed.value) == self._owner:
                 key = key_of(opened.account_id, observed)
                 if key is not None:
-                    # A pool's health stands in the status of its Tunnels; a tunnel's state decides in the pool.
+                    # A pool's health stands in its Tunnels' status; a tunnel's state decides in the pool.
                     for concerned in {key, *self._neighbours(key)}:
                         self._queue.add(concerned, Lane.SWEEP)
             elif isinstance(observed.value, (LoadBalancer, DnsRecord)):
