@@ -116,10 +116,10 @@ class FakeTunnels:
         return self._applied.get(client_id)
 
     async def disconnect(self, tunnel_id: str, client_id: str | None = None) -> None:
-        """Break connections."""
+        """Close connections; the edge knows of it at once."""
         for info in self.connections(tunnel_id):
             if client_id in {None, info.client_id}:
-                self.leave(tunnel_id, info.client_id, graceful=False)
+                self.leave(tunnel_id, info.client_id, graceful=True)
 
 
 async def _body(answer: FakeAnswer) -> AsyncIterator[bytes]:
