@@ -169,6 +169,12 @@ class Tunnel(Resource):
     With `pool` its connectors are origins of that load balancer pool.
     """
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.metadata.name) <= 63",
+            "must have at most 63 characters: it is a label of the connectors",
+        ),
+    )
     VERSION = "v1alpha1"
     NAMES = Names(
         kind="Tunnel",
