@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import uuid
@@ -38,6 +39,7 @@ _REGISTRATION_TIMEOUT_S = 15.0
 _PUSH_TIMEOUT_S = 10.0
 _PUSH_ANSWER_BYTES = 1 << 16
 _CLOSE_TIMEOUT_S = 3.0
+_FAREWELL_TIMEOUT_S = 5.0
 _CONTROL_STREAM_HEAD = (
     (":method", "GET"),
     (":scheme", "https"),
@@ -196,9 +198,11 @@ class EdgeConnection:
                     case bytes():
                         await stream.send(item)
                     case Register():
-                        if not await self._register(stream, item):
+                        if await self._register(stream, item):
+                            patience.reschedule(None)
+                        else:
+                            await _until_end(stream)
                             return
-                        patience.reschedule(None)
                     case LocalConfiguration():
                         self._context.directory.local_configuration(self._registered().tunnel_id, item.config)
                         await stream.send(server.acknowledge(item))
@@ -217,7 +221,6 @@ class EdgeConnection:
         cause = context.directory.authenticate(request.account_tag, tunnel_id, request.tunnel_secret)
         if cause is not None:
             _log.info("registration for tunnel %s refused: %s", tunnel_id, cause)
-            # cloudflared waits for ever on a connection that stays open after an error.
             await stream.send(RegistrationServer.refuse(call, ConnectionRefusal(cause)))
             return False
         info = self._describe(request, tunnel_id)
@@ -299,6 +302,18 @@ class EdgeConnection:
                 status,
                 applied,
             )
+
+
+async def _until_end(stream: Http2Stream) -> None:
+    """Wait until the connector has taken a refusal in and ended its control stream.
+
+    A connection that is closed before that reads to cloudflared like an edge that is gone: it may forget the
+    cause, and a connector that starts ends instead of trying again. One that stays open holds it for ever.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_FAREWELL_TIMEOUT_S):
+            while await stream.read():
+                pass
 
 
 def _applied_version(text: bytes) -> int | None:
