@@ -15,7 +15,7 @@ import yaml
 
 from demo.audit import AuditLog
 from demo.children import running
-from demo.kstatus import Verdict, explain, verdict
+from demo.kstatus import Verdict, explain, seen, verdict
 from demo.waiting import NotYetError, wait_for
 from devcluster.api import Api, ApiError
 from devcluster.control import ControlClient
@@ -146,7 +146,8 @@ class Cluster:
 
         async def look() -> None:
             found = [one for one in await self.resources() if one["metadata"]["namespace"] == namespace]
-            late = [explain(one) for one in found if verdict(one) is not Verdict.CURRENT]
+            # To kstatus, an object that nobody has looked at yet is current: here that is not enough.
+            late = [explain(one) for one in found if verdict(one) is not Verdict.CURRENT or not seen(one)]
             if late:
                 raise NotYetError("; ".join(late))
 

@@ -30,6 +30,11 @@ def verdict(raw: Mapping[str, Any]) -> Verdict:
     return Verdict.CURRENT if condition(raw, "Ready").get("status", "True") == "True" else Verdict.IN_PROGRESS
 
 
+def seen(raw: Mapping[str, Any]) -> bool:
+    """Tell whether the operator has said anything of an object."""
+    return bool(condition(raw, "Ready"))
+
+
 def condition(raw: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """Find a condition by its type; empty if it is not there."""
     conditions = (raw.get("status") or {}).get("conditions") or ()

@@ -75,7 +75,7 @@ async def kill_and_watch(
         first_failure_s=failures[0].sent_at - killed_at if failures else None,
         last_failure_s=None if last is None else last - killed_at,
         taken_out_s=None if patch is None else epoch(patch) - began - killed_at,
-        taken_out_by="" if patch is None else f"{patch['method']} {patch['path']}",
+        taken_out_by="" if patch is None else f"{patch['method']} {_shortened(patch['path'])}",
     )
 
 
@@ -88,6 +88,11 @@ def origin_disabled(calls: Sequence[Mapping[str, Any]], ending: str) -> Mapping[
         if any(one["name"].endswith(ending) and one.get("enabled") is False for one in origins):
             return call
     return None
+
+
+def _shortened(path: str) -> str:
+    *_, collection, identifier = path.split("/")
+    return f"…/{collection}/{identifier[:8]}…"
 
 
 def epoch(call: Mapping[str, Any]) -> float:

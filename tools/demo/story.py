@@ -154,7 +154,7 @@ class Story:
         say.event("killed", outage.killed_at)
         moments = [
             (outage.first_failure_s, "the first request fails"),
-            (outage.taken_out_s, f"the edge takes the operator's {outage.taken_out_by}: origin disabled"),
+            (outage.taken_out_s, f"the operator's {outage.taken_out_by} disables the origin"),
             (outage.last_failure_s, "the last request fails"),
         ]
         for seconds, text in sorted((each for each in moments if each[0] is not None), key=_seconds):
