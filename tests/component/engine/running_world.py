@@ -13,6 +13,7 @@ from pods import Pods
 from remote_account import ACCOUNT_ID, TOKEN, KeptClouds, RemoteAccount
 from small_cluster import SmallCluster
 
+from tunnelpool.build.ownership import owner_of
 from tunnelpool.build.snapshot import FINALIZER, ConnectorDefaults, Site
 from tunnelpool.domain.keys import Key
 from tunnelpool.domain.kinds import WATCHED
@@ -90,7 +91,10 @@ class Operator:
         connectors = Connectors(self.store, clock)
         self.store.add_listener(self._changed)
         gatherer = Gatherer(self.topology, connectors, self.credentials, site)
-        decider = Decider(gatherer, self.topology, site, clock, self.failures, lambda: True)
+        self.evidence_holds = True
+        decider = Decider(
+            gatherer, self.topology, site, clock, self.failures, lambda: self.evidence_holds
+        )
         self.controller = Controller(
             store=self.store,
             queue=self.queue,
@@ -290,7 +294,7 @@ class World:
 
     def remains(self) -> list[str]:
         """List what is left of the operator's work on both sides."""
-        left = [one.title for one in self.remote.objects.values() if "tunnelpool" in str(one.value)]
+        left = [one.title for one in self.remote.objects.values() if owner_of(one.value) == OWNER]
         for raw in self.cluster.all():
             meta = raw["metadata"]
             if FINALIZER in (meta.get("finalizers") or ()) or raw["kind"] in {"Deployment", "Secret", "Pod"}:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from tunnelpool.domain.errors import AlreadyExistsError, NotFoundError, StaleError
 from tunnelpool.domain.json import thaw
@@ -26,8 +26,17 @@ Listener = Callable[[str, dict[str, Any], bool], None]
 """Called with the kind, a copy of the object, and whether it is gone."""
 
 
+T = TypeVar("T")
+
+
 def _pass(phase: str, call: str) -> None:
     del phase, call
+
+
+def _copied(value: T) -> T:
+    """Copy JSON; a detour by bytes is several times as fast as `deepcopy`."""
+    copied: T = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own bytes
+    return copied
 
 
 class SmallCluster:
@@ -49,11 +58,11 @@ class SmallCluster:
 
     def get(self, kind: str, name: str, namespace: str = "default") -> dict[str, Any] | None:
         """Look an object up; a copy."""
-        return copy.deepcopy(self._objects.get((kind, namespace, name)))
+        return _copied(self._objects.get((kind, namespace, name)))
 
     def all(self, *kinds: str) -> list[dict[str, Any]]:
         """List objects of these kinds, or of all; copies."""
-        return [copy.deepcopy(raw) for (kind, *_), raw in self._objects.items() if not kinds or kind in kinds]
+        return [_copied(raw) for (kind, *_), raw in self._objects.items() if not kinds or kind in kinds]
 
     def apply(self, kind: str, name: str, spec: Mapping[str, Any], namespace: str = "default") -> None:
         """Let a user apply one of the custom resources."""
@@ -82,7 +91,7 @@ class SmallCluster:
 
     def _write(self, raw: Mapping[str, Any]) -> dict[str, Any] | None:
         """Store a version if it differs from the last; answer with the object, None if it is gone."""
-        new = copy.deepcopy(dict(raw))
+        new = _copied(dict(raw))
         meta = new["metadata"] = dict(new["metadata"])
         place = (new["kind"], meta["namespace"], meta["name"])
         old = self._objects.get(place)
@@ -91,7 +100,7 @@ class SmallCluster:
             meta.setdefault("creationTimestamp", self._time())
             meta["generation"] = 1
         elif new == old:
-            return copy.deepcopy(old)
+            return _copied(old)
         elif new.get("spec") != old.get("spec") or meta.get("deletionTimestamp") != old["metadata"].get(
             "deletionTimestamp"
         ):
@@ -104,11 +113,11 @@ class SmallCluster:
             return None
         self._objects[place] = new
         self._tell(new, gone=False)
-        return copy.deepcopy(new)
+        return _copied(new)
 
     def _tell(self, raw: dict[str, Any], *, gone: bool) -> None:
         for listener in tuple(self.listeners):
-            listener(raw["kind"], copy.deepcopy(raw), gone)
+            listener(raw["kind"], _copied(raw), gone)
 
     def _collect(self, uid: str) -> None:
         for raw in list(self._objects.values()):
@@ -143,7 +152,7 @@ class SmallCluster:
         if raw is None:
             return None
         self.log.append(f"status {kind} {namespace}/{name}")
-        answer = self._write({**raw, "status": copy.deepcopy(dict(status))})
+        answer = self._write({**raw, "status": _copied(dict(status))})
         self.trip("after", "write_status")
         return answer
 
@@ -201,7 +210,7 @@ def _named(step: ClusterStep) -> str:
 
 def _with_server_defaults(manifest: dict[str, Any]) -> dict[str, Any]:
     """Add some of what the API server adds, so that a naive comparison would never come to rest."""
-    raw = copy.deepcopy(manifest)
+    raw = _copied(manifest)
     if raw["kind"] == "Deployment":
         raw["spec"].setdefault("progressDeadlineSeconds", 600)
         for container in containers(raw):

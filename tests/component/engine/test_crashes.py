@@ -12,7 +12,7 @@ from running_world import Killed, World
 from tunnelpool.domain.errors import ApiError, OutcomeUnknownError, RateLimitedError, UnavailableError
 from tunnelpool.domain.remote import LoadBalancer, Monitor, Pool, Tunnel
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 
 @dataclass(frozen=True)

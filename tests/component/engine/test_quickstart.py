@@ -9,7 +9,7 @@ from running_world import World
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Pool, Tunnel
 from tunnelpool.plan.steps import Create, Update
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=1)
 
 
 async def test_the_quickstart_is_served_and_everything_says_ready(world: World) -> None:
