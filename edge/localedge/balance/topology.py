@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -78,11 +79,26 @@ class Topology:
     """Names to load balancers and records; built from a state, once for each version."""
 
     state: State
+    before: Mapping[str, tuple[Document, Pool]] = field(default_factory=dict, repr=False)
+    """Pools of an earlier version with the documents that they were built from."""
+
+    def successor(self, state: State) -> Topology:
+        """Make the topology of a newer state; what has not changed is not built again."""
+        return Topology(state, self._documented)
+
+    @cached_property
+    def _documented(self) -> dict[str, tuple[Document, Pool]]:
+        made = {}
+        for key, document in self.state.pools.items():
+            known = self.before.get(key)
+            # Documents are replaced, never changed: the same one means the same pool.
+            made[key] = known if known and known[0] is document else (document, pool_from(document))
+        return made
 
     @cached_property
     def pools(self) -> dict[str, Pool]:
         """All pools by id."""
-        return {key: pool_from(document) for key, document in self.state.pools.items()}
+        return {key: pool for key, (_, pool) in self._documented.items()}
 
     @cached_property
     def _balancers(self) -> dict[str, str]:

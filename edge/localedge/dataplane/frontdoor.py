@@ -69,7 +69,7 @@ class FrontDoor:
         """Return the configuration as the data plane sees it now."""
         state = self._visible.current()
         if state.version != self._topology.state.version:
-            self._topology = Topology(state)
+            self._topology = self._topology.successor(state)
         return self._topology
 
     async def _serve(self, scheme: Scheme, request: web.BaseRequest) -> web.StreamResponse:
@@ -86,13 +86,14 @@ class FrontDoor:
             headers=toward_origin(fields, client_ip=client_ip, scheme=scheme, ray=ray),
             body=request.content.iter_any() if request.body_exists else None,
             client_ip=client_ip,
-            websocket=VisitorBytes() if is_websocket(fields) else None,
+            websocket=VisitorBytes(request.transport) if is_websocket(fields) else None,
         )
-        routed = Routed(pages.BAD_REQUEST)
+        routed: Routed | None = None
         outcome = "aborted"
         try:
-            if authority:
-                routed = await self._router.route(self.topology(), visit)
+            routed = (
+                await self._router.route(self.topology(), visit) if authority else Routed(pages.BAD_REQUEST)
+            )
             if isinstance(routed.result, pages.Page):
                 response: web.StreamResponse = _page(routed.result, ray)
                 outcome = "edge"
@@ -127,7 +128,9 @@ class FrontDoor:
             await answer.close()
         return response
 
-    def _note(self, visit: Visit, routed: Routed, outcome: str, started: float) -> None:
+    def _note(self, visit: Visit, routed: Routed | None, outcome: str, started: float) -> None:
+        # A visitor who left before anything came back has no status.
+        routed = routed or Routed(pages.ABORTED)
         choice = routed.choice
         entry: dict[str, Any] = {
             "time": self._clock.timestamp(),

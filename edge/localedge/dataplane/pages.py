@@ -27,6 +27,8 @@ UNKNOWN_HOST = Page(409, 1001, "DNS resolution error")
 BAD_GATEWAY = Page(502, 502, "Bad gateway")
 ORIGIN_TIMEOUT = Page(524, 524, "A timeout occurred")
 BAD_REQUEST = Page(400, 400, "Bad request")
+ABORTED = Page(499, 499, "The visitor left")
+"""Never sent: stands in the journal for a request whose visitor did not wait."""
 
 _UNREACHABLE = {
     520: "Web server is returning an unknown error",

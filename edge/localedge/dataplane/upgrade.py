@@ -13,18 +13,25 @@ from localedge.dataplane.answer import Answer
 from localedge.dataplane.header_fields import HeaderList
 
 _LONGEST_HEAD = 64 * 1024
+_MOST_WAITING = 1024 * 1024
+"""Bytes of a visitor that may wait for a slow origin before no more are read."""
 SWITCHING = 101
 
 
 class VisitorBytes:
     """The raw bytes of a visitor after the upgrade; aiohttp hands them to it in place of a parser."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: asyncio.Transport | None) -> None:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._transport = transport
+        self._waiting = 0
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Take bytes from the transport; aiohttp's parser protocol."""
         self._queue.put_nowait(bytes(data))
+        self._waiting += len(data)
+        if self._waiting > _MOST_WAITING and self._transport is not None:
+            self._transport.pause_reading()
         return False, b""
 
     def feed_eof(self) -> None:
@@ -33,6 +40,9 @@ class VisitorBytes:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (data := await self._queue.get()) is not None:
+            self._waiting -= len(data)
+            if self._waiting <= _MOST_WAITING and self._transport is not None:
+                self._transport.resume_reading()
             yield data
 
 

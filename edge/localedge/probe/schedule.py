@@ -50,10 +50,10 @@ class ProbeSchedule:
     async def run(self) -> None:
         """Follow the visible configuration for ever; cancelling ends all probes."""
         try:
-            state = self._visible.current()
+            topology = Topology(self._visible.current())
             while True:
-                self._reconcile(targets(Topology(state)))
-                state = await self._visible.beyond(state.version)
+                self._reconcile(targets(topology))
+                topology = topology.successor(await self._visible.beyond(topology.state.version))
         finally:
             for task in self._tasks.values():
                 task.cancel()
