@@ -49,11 +49,7 @@ class OriginClient:
             response = await self._started().request(
                 head[":method"],
                 yarl.URL(f"{service.scheme}://{service.host}{head[':path']}", encoded=True),
-                headers=multidict.CIMultiDict(
-                    origin_head.to_origin(
-                        stream.fields, rule.origin_request, self._client_id, websocket=False
-                    )
-                ),
+                headers=self._fields(stream, rule),
                 data=None if stream.at_end else _body(stream),
                 allow_redirects=False,
                 ssl=origin_tls.client_context(rule) if secure else True,
