@@ -105,7 +105,8 @@ def integer(lowest: int, highest: int) -> Reader:
     """Read an integer in a range, in the API's own words when it is not."""
 
     def read(where: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if isinstance(value, bool) or not whole:
             raise InvalidError(f"{where} must be an integer")
         if not lowest <= value <= highest:
             raise InvalidError(f"{where} is not in range [{lowest}, {highest}]")
