@@ -58,6 +58,8 @@ class Decision:
     """Whom a write concerns that the resources do not tell of: a Tunnel that has left the pool."""
     abandoned: frozenset[Key] = frozenset()
     """What nobody claims any more and has to go first, found in passing."""
+    learned: bool = False
+    """Whether asking again has brought news, which those around the key have not heard either."""
 
 
 class Decider:
@@ -112,9 +114,6 @@ class Decider:
         steps = ()
         if snapshot.problem is None:
             steps = tunnel_plan.plan(snapshot, self._site)
-        elif not tunnel.deleting:
-            protect = add_finalizer("Tunnel", raw, FINALIZER)
-            steps = (protect,) if protect else ()
         if tunnel.deleting:
             problem = _deleting(snapshot.problem, snapshot.derived_left or _left(snapshot.slots))
         elif problem is None:
@@ -185,9 +184,16 @@ class Decider:
             return Decision((), statuses, None, None, snapshot.problem)
         if cloud is None:
             return Decision()
-        if self._asks_again(key, waits=_awaits_witness(snapshot)):
-            await cloud.tunnels(fresh=True)
+        witness, verdict = _awaits_witness(snapshot), _awaits_first_verdict(snapshot)
+        learned = False
+        if self._asks_again(key, waits=witness or verdict):
+            if witness:
+                await cloud.tunnels(fresh=True)
+            if verdict:
+                await cloud.pools(fresh=True)
+            before = snapshot.observed
             snapshot, _ = await self._gatherer.pool(key)
+            learned = snapshot.observed != before
         intent = pool_builder.build(snapshot, self._pool_site(), self._now())
         steps: list[Step] = list(remote_plan.plan(intent, snapshot.observed, self._site.owner))
         statuses_written = []
@@ -205,7 +211,13 @@ class Decider:
                     own = Problem(Reason.DELETION_BLOCKED, message)
             status = lbpool_status(snapshot, lbpool, own, self._now())
             statuses_written.append(StatusWrite("LBPool", raw, status))
-            released = snapshot.observed is None or (bool(snapshot.members) and not lbpool.spec.origins)
+            others = [one for one in snapshot.lbpools if one is not lbpool and not one.deleting]
+            released = (
+                snapshot.observed is None
+                or lbpool.metadata.namespace != snapshot.namespace
+                or bool(others)
+                or (bool(snapshot.members) and not lbpool.spec.origins)
+            )
             steps = list(_guarded("LBPool", raw, tuple(steps), deleting=lbpool.deleting, done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
         concerned: set[Key] = {
@@ -220,6 +232,7 @@ class Decider:
             problem,
             frozenset(concerned),
             abandoned,
+            learned,
         )
 
     async def _host(self, key: HostKey) -> Decision:
@@ -268,6 +281,17 @@ def _sooner(one: float | None, other: float | None) -> float | None:
 
 def _awaits_verdict(problem: Problem | None) -> bool:
     return problem is not None and problem.reason is Reason.WAITING_FOR_HEALTH
+
+
+def _awaits_first_verdict(snapshot: PoolSnapshot) -> bool:
+    """Tell whether an enabled origin has not been probed yet: it counts as down until it has."""
+    pool = snapshot.observed
+    return (
+        pool is not None
+        and bool(pool.value.monitor)
+        and pool.value.enabled
+        and any(one.enabled and pool.health.origins.get(one.name) is None for one in pool.value.origins)
+    )
 
 
 def _awaits_witness(snapshot: PoolSnapshot) -> bool:
