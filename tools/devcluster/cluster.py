@@ -122,8 +122,10 @@ async def _running(runner: PodRunner, plane: ControlPlane) -> AsyncIterator[asyn
 async def _watch_over(plane: ControlPlane, running: asyncio.Task[None]) -> None:
     """Wait for what should not happen, and raise it."""
     watching = asyncio.create_task(plane.watch_over())
-    done, _ = await asyncio.wait({watching, running}, return_when=asyncio.FIRST_COMPLETED)
-    watching.cancel()
+    try:
+        done, _ = await asyncio.wait({watching, running}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watching.cancel()
     for task in done:
         await task
 

@@ -21,11 +21,12 @@ import os
 import signal
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x10000000, 0x20000000
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC = 1, 32, 4096, 16384
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 8, 32, 4096, 16384
 MS_UNBINDABLE, MS_PRIVATE = 1 << 17, 1 << 18
 MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
@@ -69,6 +70,8 @@ def _run_as_child(spec: dict[str, Any], report_fd: int) -> NoReturn:
                 os._exit(START_FAILED)
             os.close(alive)
             os.setsid()
+            if spec["isolate"]:
+                _mount_own_proc()
             _execute(spec)
         except OSError as error:
             _fail(report_fd, error)
@@ -80,6 +83,16 @@ def _run_as_child(spec: dict[str, Any], report_fd: int) -> NoReturn:
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     os._exit(code if code >= 0 else 128 - code)
+
+
+def _mount_own_proc() -> None:
+    """Make /proc tell of this PID namespace, in which the program is process 1.
+
+    Where the host's /proc is partly masked, as in a container, the kernel refuses; then the host's stays,
+    whose `self` is right too.
+    """
+    with suppress(PermissionError):
+        _mount(Path("proc"), Path("/proc"), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
 def _is_closed(reader: int) -> bool:
@@ -193,7 +206,7 @@ def _mount(source: Path | None, target: Path, kind: str | None, flags: int, data
     try:
         _call("mount", *texts, ctypes.c_ulong(flags), data.encode() if data else None)
     except OSError as error:
-        raise OSError(error.errno, f"mount of {source} at {target}: {error.strerror}") from None
+        raise type(error)(error.errno, f"mount of {source} at {target}: {error.strerror}") from None
 
 
 def _call(name: str, *arguments: Any) -> None:

@@ -11,7 +11,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +79,64 @@ class RunningCluster:
         """Return the audit events so far, oldest first."""
         lines = (self.folder / "audit.log").read_text().splitlines()
         return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace of a cluster, and the words that tests use."""
+
+    cluster: RunningCluster
+    name: str
+
+    def kubectl(self, *arguments: str, manifest: Json | str | None = None) -> str:
+        """Run kubectl in this namespace."""
+        return self.cluster.kubectl("-n", self.name, *arguments, manifest=manifest)
+
+    def apply(self, *manifests: Json) -> None:
+        """Apply objects."""
+        self.kubectl(
+            "apply", "-f", "-", manifest={"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+        )
+
+    def get(self, *arguments: str) -> Json:
+        """Return `kubectl get … -o json`."""
+        answer: Json = json.loads(self.kubectl("get", *arguments, "-o", "json"))
+        return answer
+
+    def pods(self, selector: str) -> list[Json]:
+        """Return the pods that a label selector names, those that are ending left out."""
+        items: list[Json] = self.get("pods", "-l", selector)["items"]
+        return [item for item in items if "deletionTimestamp" not in item["metadata"]]
+
+    def wait(self, what: str, condition: str = "Ready", timeout_s: int = 30) -> None:
+        """Wait for a condition of an object, e.g. `pod/a`. Raises KubectlError."""
+        self.kubectl("wait", what, f"--for=condition={condition}", f"--timeout={timeout_s}s")
+
+    def log(self, pod: str) -> str:
+        """Return what a pod has written."""
+        return self.cluster.log(pod, self.name)
+
+
+@contextmanager
+def new_namespace(cluster: RunningCluster, prefix: str = "test") -> Iterator[Namespace]:
+    """Make a namespace of its own for a test, with its default ServiceAccount; delete it in the end."""
+    name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    namespace = Namespace(cluster, name)
+    eventually(lambda: "default" in namespace.kubectl("get", "serviceaccounts", "-o", "name"))
+    try:
+        yield namespace
+    finally:
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def eventually(condition: Callable[[], bool], timeout_s: float = 30.0, period_s: float = 0.05) -> None:
+    """Return as soon as `condition` holds. Raises TimeoutError."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"it did not happen within {timeout_s:g} s")
+        time.sleep(period_s)
 
 
 class KubectlError(Exception):

@@ -25,6 +25,7 @@ class Image:
 
 BUILT_IN = {
     "devcluster/echo": Image("devcluster/echo", (sys.executable, "-m", "devcluster.echo")),
+    "devcluster/shell": Image("devcluster/shell", ("/bin/sh", "-c")),
 }
 
 

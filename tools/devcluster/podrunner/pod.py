@@ -224,7 +224,12 @@ class Pod:
                 await asyncio.sleep(RETRY_S)
 
     async def _patch_status(self, status: Json) -> None:
-        body = {"metadata": {"uid": self.context.pod["metadata"]["uid"]}, "status": status}
+        # The list is merged by address: without the directive, that of an earlier life would stay too.
+        addresses = [*status["podIPs"], {"$patch": "replace"}]
+        body = {
+            "metadata": {"uid": self.context.pod["metadata"]["uid"]},
+            "status": {**status, "podIPs": addresses},
+        }
         answer = await self.context.site.api.patch(f"{self.context.path}/status", body, STRATEGIC)
         self._sent, self._sent_version = status, _version(answer)
 
