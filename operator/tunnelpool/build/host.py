@@ -44,7 +44,8 @@ class HostIntent:
 
 def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
     """Decide what shall answer for the host name."""
-    owner = _winner(snapshot)
+    owner = winner(snapshot)
+    names, _ = pool_names(snapshot)
     pooled = [member for member in snapshot.members if _live(member) and member.tunnel.spec.pool]
     plain = [member for member in snapshot.members if _live(member) and not member.tunnel.spec.pool]
     if owner is None and not pooled and not plain:
@@ -56,6 +57,8 @@ def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
         return HostIntent(hold=True, problem=strange)
     if owner is None and not pooled:
         return _cname(snapshot, plain[0], site)
+    if not names:
+        return HostIntent(hold=True, problem=_mixed(pooled[0]))
     return _balanced(snapshot, owner, site)
 
 
@@ -65,22 +68,26 @@ def pool_names(snapshot: HostSnapshot) -> tuple[tuple[str, ...], str | None]:
     Derived from Tunnels: every pool that they name, in the order of the Tunnels' age; the fallback is the
     first pool's `fallbackRef`, else that pool.
     """
-    owner = _winner(snapshot)
+    owner = winner(snapshot)
     if owner is not None:
         if owner.spec.fallback_ref is not None:
             return owner.spec.pools, owner.spec.fallback_ref.name
         pools: tuple[str, ...] = owner.spec.pools
     else:
+        named = dict.fromkeys(m.tunnel.spec.pool for m in snapshot.members if _live(m) and m.tunnel.spec.pool)
+        # A pool of addresses takes no Tunnel in, so it does not answer for one either.
         pools = tuple(
-            dict.fromkeys(m.tunnel.spec.pool for m in snapshot.members if _live(m) and m.tunnel.spec.pool)
+            name for name in named if name not in snapshot.pools or snapshot.pools[name].takes_tunnels
         )
     first = snapshot.pools.get(pools[0]) if pools else None
     ref = first.lbpool.spec.fallback_ref if first is not None and first.lbpool is not None else None
     return pools, ref.name if ref else None
 
 
-def _winner(snapshot: HostSnapshot) -> LoadBalancer | None:
-    return next((one for one in snapshot.load_balancers if not one.deleting), None)
+def winner(snapshot: HostSnapshot) -> LoadBalancer | None:
+    """Take the LoadBalancer that describes the host name: the oldest of the namespace that stays."""
+    here = (one for one in snapshot.load_balancers if one.metadata.namespace == snapshot.namespace)
+    return next((one for one in here if not one.deleting), None)
 
 
 def _live(member: Member) -> bool:
@@ -92,6 +99,15 @@ def _no_zone(hostname: str) -> Problem:
         Reason.ZONE_NOT_FOUND,
         f"no zone that the API token can see holds hostname '{hostname}': correct the hostname, add "
         "the zone to the account, or give the token Zone Read for it",
+        stalled=True,
+    )
+
+
+def _mixed(member: Member) -> Problem:
+    return Problem(
+        Reason.MIXED_POOL,
+        f"LBPool '{member.tunnel.spec.pool}' has `origins` with addresses, and a pool holds tunnel origins "
+        "or address origins, never both: name another pool",
         stalled=True,
     )
 

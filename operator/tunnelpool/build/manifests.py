@@ -71,7 +71,6 @@ def _owned(tunnel: Tunnel, manifest: dict[str, Any]) -> FrozenObject:
             "name": tunnel.metadata.name,
             "uid": tunnel.metadata.uid,
             "controller": True,
-            "blockOwnerDeletion": True,
         }
     ]
     meta.setdefault("annotations", {})[HASH_ANNOTATION] = fingerprint(manifest)
@@ -219,9 +218,9 @@ def _container(tunnel: Tunnel, defaults: ConnectorDefaults) -> dict[str, Any]:
     environment = {
         "NO_AUTOUPDATE": "true",
         "TUNNEL_TOKEN_FILE": f"{_FILES}/token",
-        # The pod's own address: it is reachable for probes under every address family, and connectors
-        # that share one loopback (the development cluster) do not collide.
-        "TUNNEL_METRICS": f"$(POD_IP):{_METRICS_PORT}",
+        # The pod's own address, so that connectors which share one loopback (the development cluster) do
+        # not collide; in brackets, which Go takes around IPv4 as well, so that IPv6 works.
+        "TUNNEL_METRICS": f"[$(POD_IP)]:{_METRICS_PORT}",
         "TUNNEL_GRACE_PERIOD": f"{_GRACE_S}s",
         "TUNNEL_TRANSPORT_PROTOCOL": tunnel.spec.protocol or defaults.protocol,
     }

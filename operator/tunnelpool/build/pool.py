@@ -44,17 +44,18 @@ class _Placed:
 
 def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
     """Decide what the pool shall be. A pool without origins cannot exist at Cloudflare (law 4)."""
-    spec = _effective(snapshot)
+    spec = effective(snapshot)
     if snapshot.observed is not None:
         strange = foreign(snapshot.observed, site.owner, f"pool '{snapshot.name}'", reason=Reason.NAME_IN_USE)
         if strange is not None:
             return Intent(hold=True, problem=strange)
     refused = _refused(snapshot, spec)
-    if refused is not None:
-        return Intent(hold=True, problem=refused)
     monitor, waiting = _monitor(snapshot)
-    if waiting is not None:
-        return Intent(hold=True, problem=waiting)
+    problem = refused or waiting
+    if problem is not None:
+        if snapshot.observed is None or (spec is not None and spec.spec.origins):
+            return Intent(hold=True, problem=problem)
+        monitor = snapshot.observed.value.monitor  # origins come and go all the same
     if spec is not None and spec.spec.origins:
         placed = [_Placed(origin) for origin in address_origins(spec, requires_tls=requires_tls(snapshot))]
     else:
@@ -68,7 +69,8 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
         return Intent(problem=_why_empty(snapshot), recheck_s=recheck_s)
     out = tuple(sorted(one.origin.name for one in placed if one.out))
     origins = tuple(sorted((one.origin for one in placed), key=lambda origin: origin.name))
-    return Intent(desired=_pool(snapshot, spec, origins, out, monitor, site), recheck_s=recheck_s)
+    desired = _pool(snapshot, spec, origins, out, monitor, site)
+    return Intent(desired=desired, problem=problem, recheck_s=recheck_s)
 
 
 def _all_leave(snapshot: PoolSnapshot) -> bool:
@@ -96,15 +98,16 @@ def address_origins(pool: LBPool, *, requires_tls: bool) -> Iterator[Origin]:
 
 def requires_tls(snapshot: PoolSnapshot) -> bool:
     """Tell whether origins must be reached over TLS: a fallback's must, unless it says otherwise."""
-    spec = _effective(snapshot)
+    spec = effective(snapshot)
     if spec is None:
         return False
     return snapshot.used_as_fallback if spec.spec.require_tls is None else spec.spec.require_tls
 
 
-def _effective(snapshot: PoolSnapshot) -> LBPool | None:
-    """Take the LBPool that describes the pool: the oldest that is not being deleted."""
-    return next((pool for pool in snapshot.lbpools if not pool.deleting), None)
+def effective(snapshot: PoolSnapshot) -> LBPool | None:
+    """Take the LBPool that describes the pool: the oldest of the namespace that is not being deleted."""
+    here = (pool for pool in snapshot.lbpools if pool.metadata.namespace == snapshot.namespace)
+    return next((pool for pool in here if not pool.deleting), None)
 
 
 def _refused(snapshot: PoolSnapshot, spec: LBPool | None) -> Problem | None:
@@ -278,7 +281,7 @@ def _why_empty(snapshot: PoolSnapshot) -> Problem | None:
         return Problem(
             Reason.WAITING_FOR_CONNECTORS, "no connector of the Tunnels in this pool has registered yet"
         )
-    spec = _effective(snapshot)
+    spec = effective(snapshot)
     if spec is None:
         return None
     return Problem(

@@ -127,6 +127,11 @@ class PoolView:
         """Tell whether the pool is one of addresses."""
         return self.lbpool is not None and bool(self.lbpool.spec.origins)
 
+    @property
+    def takes_tunnels(self) -> bool:
+        """Tell whether Tunnels may join; an LBPool that is being deleted keeps nobody out."""
+        return self.lbpool is None or self.lbpool.deleting or not self.lbpool.spec.origins
+
 
 @dataclass(frozen=True, slots=True)
 class TunnelSnapshot:
@@ -187,6 +192,10 @@ class PoolSnapshot:
     """What the reconciliation of a pool sees."""
 
     name: str
+    namespace: str = ""
+    """Where the oldest claim to the remote name is: nobody elsewhere has a say."""
+    claimant: str = ""
+    """That claim in words."""
     lbpools: tuple[LBPool, ...] = ()
     """Those that claim the remote name, the winner first."""
     raws: Mapping[tuple[str, str], Raw] = field(default_factory=dict)
@@ -210,8 +219,12 @@ class HostSnapshot:
     """What the reconciliation of a host name sees."""
 
     hostname: str
+    namespace: str = ""
+    """Where the oldest claim to the host name is: nobody elsewhere has a say."""
+    claimant: str = ""
+    """That claim in words."""
     load_balancers: tuple[LoadBalancer, ...] = ()
-    """Those that claim the host name, the winner first."""
+    """Those that claim the host name, the oldest first."""
     raws: Mapping[tuple[str, str], Raw] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
     """Tunnels of that host name in the winner's namespace, oldest first."""

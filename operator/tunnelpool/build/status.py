@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tunnelpool.build.health import pool_health, serving
-from tunnelpool.build.host import HostIntent, pool_names
+from tunnelpool.build.host import HostIntent, pool_names, winner
 from tunnelpool.build.manifests import child_name
-from tunnelpool.build.pool import requires_tls
+from tunnelpool.build.pool import effective, requires_tls
 from tunnelpool.build.snapshot import HostSnapshot, PoolSnapshot, Running, Slot, TunnelSnapshot
 from tunnelpool.crd.base import Resource
 from tunnelpool.crd.conditions import Condition, ConditionStatus, drop_condition, set_condition
@@ -103,9 +103,9 @@ def lbpool_status(
 ) -> dict[str, Any]:
     """Build the status of an LBPool."""
     observed = snapshot.observed
-    winner = next((one for one in snapshot.lbpools if not one.deleting), None)
-    if winner is not None and winner.metadata.uid != lbpool.metadata.uid and not lbpool.deleting:
-        message = f"{winner} is older and claims pool '{snapshot.name}'"
+    winner = effective(snapshot)
+    if not lbpool.deleting and (winner is None or winner.metadata.uid != lbpool.metadata.uid):
+        message = f"{winner or snapshot.claimant} is older and claims pool '{snapshot.name}'"
         problem = Problem(Reason.CONFLICT, message, stalled=True)
         observed = None
     if problem is None and observed is None:
@@ -140,11 +140,10 @@ def load_balancer_status(
     """Build the status of a LoadBalancer."""
     problem = problem or intent.problem
     observed = snapshot.observed
-    winner = next((one for one in snapshot.load_balancers if not one.deleting), None)
-    if winner is not None and winner.metadata.uid != balancer.metadata.uid and not balancer.deleting:
-        problem = Problem(
-            Reason.CONFLICT, f"{winner} is older and claims '{snapshot.hostname}'", stalled=True
-        )
+    first = winner(snapshot)
+    if not balancer.deleting and (first is None or first.metadata.uid != balancer.metadata.uid):
+        message = f"{first or snapshot.claimant} is older and claims hostname '{snapshot.hostname}'"
+        problem = Problem(Reason.CONFLICT, message, stalled=True)
         observed = None
     if problem is None and observed is None:
         problem = Problem(Reason.PENDING, "the load balancer is being made")
@@ -152,11 +151,11 @@ def load_balancer_status(
     if observed is not None:
         by_id = {view.observed.id: view.observed for view in snapshot.pools.values() if view.observed}
         answers = serving(observed.value, by_id)
-        first = by_id.get(answers.pools[0])
+        answering = by_id.get(answers.pools[0])
         names, _ = pool_names(snapshot)
         fields = {
             "id": observed.id,
-            "servingPool": first.value.name if first else answers.pools[0],
+            "servingPool": answering.value.name if answering else answers.pools[0],
             "onFallback": answers.on_fallback,
             "pools": [
                 {"name": name, "id": seen.id, "health": pool_health(seen).health}

@@ -136,8 +136,9 @@ class Decider:
                 return failed
             snapshot, _ = await self._gatherer.pool(pool_key)
             intent = pool_builder.build(snapshot, self._site, self._now())
-            if intent.problem is not None and intent.problem.stalled:
-                return intent.problem
+            problem = self._because(intent.problem, snapshot)
+            if problem is not None and problem.stalled:
+                return problem
         host_key = HostKey(canonical_hostname(tunnel.spec.hostname))
         failed = self._failures.get(host_key)
         if failed is not None:
@@ -197,7 +198,7 @@ class Decider:
         intent = pool_builder.build(snapshot, self._pool_site(), self._now())
         steps: list[Step] = list(remote_plan.plan(intent, snapshot.observed, self._site.owner))
         statuses_written = []
-        problem = intent.problem or self._failures.get(key)
+        problem = self._because(intent.problem, snapshot) or self._failures.get(key)
         for lbpool in snapshot.lbpools:
             raw = snapshot.raws.get(_place(lbpool))
             if raw is None:
@@ -260,6 +261,13 @@ class Decider:
             steps = _guarded("LoadBalancer", raw, steps, deleting=balancer.deleting, done=done)
         concerned = frozenset(snapshot.referred)
         return Decision(steps, tuple(statuses), cloud, self._asking.next_s(key), problem, concerned)
+
+    def _because(self, problem: Problem | None, snapshot: PoolSnapshot) -> Problem | None:
+        """Say instead of waiting for a monitor what keeps that monitor."""
+        view = snapshot.health_check
+        if problem is None or problem.reason is not Reason.WAITING_FOR_HEALTH_CHECK or view is None:
+            return problem
+        return self._failures.get(MonitorKey(snapshot.namespace, view.name)) or problem
 
     def _abandoned(self, snapshot: PoolSnapshot) -> frozenset[Key]:
         """List the load balancers of ours that keep a pool which nobody claims: finalizers were forced."""

@@ -13,6 +13,7 @@ from tunnelpool.build.health import serving
 from tunnelpool.build.host import pool_names
 from tunnelpool.build.manifests import SLOT_LABEL, wanted_slots
 from tunnelpool.build.ownership import is_ours
+from tunnelpool.build.pool import effective
 from tunnelpool.build.snapshot import (
     HealthCheckView,
     HostSnapshot,
@@ -133,11 +134,11 @@ class Gatherer:
             load_balancer=balancer,
             balanced_pools=balanced,
             record=record,
-            derived_left=self._derived_left(tunnel, view, host, record=record),
+            derived_left=self._derived_left(tunnel, view, host, opened.account_id, record=record),
         )
 
     def _derived_left(
-        self, tunnel: Tunnel, view: PoolView | None, host: HostSnapshot, *, record: bool
+        self, tunnel: Tunnel, view: PoolView | None, host: HostSnapshot, account_id: str, *, record: bool
     ) -> tuple[str, ...]:
         """Say what is still there only because of this Tunnel, when it is the last to name it."""
         left = []
@@ -148,11 +149,19 @@ class Gatherer:
         ours = host.observed is not None and is_ours(host.observed.value, self._site.owner)
         if not claimed and (ours or record):
             left.append(f"what answers for '{host.hostname}'")
-        if view is not None and view.observed is not None:
-            live = [m for m in view.members if not m.tunnel.deleting]
-            if not live and (view.lbpool is None or view.lbpool.deleting or not view.is_addresses):
-                left.append(f"pool '{view.name}'")
+        if view is not None and view.observed is not None and self._is_last(tunnel, view, account_id):
+            left.append(f"pool '{view.name}'")
         return tuple(left)
+
+    def _is_last(self, tunnel: Tunnel, view: PoolView, account_id: str) -> bool:
+        """Tell whether nothing but this Tunnel keeps the pool: a winner elsewhere keeps it too."""
+        if any(not member.tunnel.deleting for member in view.members):
+            return False
+        here = tunnel.metadata.namespace
+        claims = self._topology.claims(view.name, account_id)
+        if claims and claims[0].metadata.namespace != here:
+            return False
+        return view.lbpool is None or view.lbpool.deleting or not view.is_addresses
 
     def _slots(
         self, namespace: str, name: str, tunnel: Tunnel | None, remotes: Sequence[ObservedTunnel]
@@ -234,26 +243,26 @@ class Gatherer:
         topology = self._topology
         lbpools = topology.lbpools_called(key.name)
         claims = topology.claims(key.name, key.account)
-        namespace = claims[0].metadata.namespace if claims else None
+        namespace, claimant = _first(claims)
         mine = tuple(
             sorted(
                 (one for one in lbpools if one in claims), key=lambda one: one.metadata.namespace != namespace
             )
         )
+        bare = PoolSnapshot(key.name, namespace, claimant, mine)
         raws = {_place(one): raw for one in mine if (raw := topology.store.get("LBPool", *_place(one)))}
         left = None if claims else self._opened(key.account)
         opened = left or await self.open_for(claims)
         if isinstance(opened, Problem):
-            return PoolSnapshot(key.name, mine, raws, problem=opened), None
+            return replace(bare, raws=raws, problem=opened), None
         if key.account != opened.account_id:
             return PoolSnapshot(key.name), None  # the key of an account that was not known yet
         observed = await self._observed_pool(key.name, opened)
         members = await self._members(key.name, namespace, observed, opened)
-        spec = next((one for one in mine if not one.deleting), None)
+        spec = effective(bare)
         referrers = await self._referrers(observed, opened, everywhere=not claims)
-        snapshot = PoolSnapshot(
-            name=key.name,
-            lbpools=mine,
+        snapshot = replace(
+            bare,
             raws=raws,
             members=members,
             observed=observed,
@@ -270,18 +279,17 @@ class Gatherer:
         return next((one for one in await opened.cloud.pools() if one.value.name == name), None)
 
     async def _members(
-        self, name: str, namespace: str | None, observed: ObservedPool | None, opened: Opened
+        self, name: str, namespace: str, observed: ObservedPool | None, opened: Opened
     ) -> tuple[Member, ...]:
         """List the Tunnels of the pool, and those that have left it while their origins are still in it."""
         topology = self._topology
         tunnels: list[Tunnel] = []
-        if namespace is not None:
-            names = {one.metadata.name for one in topology.lbpools_called(name)}
-            for local in {*names, name}:
-                if topology.remote_pool_name(namespace, local) == name:
-                    tunnels += topology.tunnels_naming(namespace, local)
+        here = [one for one in topology.lbpools_called(name) if one.metadata.namespace == namespace]
+        for local in {*(one.metadata.name for one in here), name}:
+            if topology.remote_pool_name(namespace, local) == name:
+                tunnels += topology.tunnels_naming(namespace, local)
         remotes = await opened.cloud.tunnels()
-        address_pool = any(one.spec.origins for one in topology.lbpools_called(name) if not one.deleting)
+        address_pool = any(one.spec.origins for one in here if not one.deleting)
         members = [] if address_pool else [self._member(one, remotes) for one in oldest_first(tunnels)]
         present = {_place(one.tunnel) for one in members}
         for origin in observed.value.origins if observed else ():
@@ -402,16 +410,16 @@ class Gatherer:
         balancers, tunnels = topology.balancers_at(key.hostname), topology.tunnels_at(key.hostname)
         claims: tuple[Tunnel | LoadBalancer, ...] = oldest_first((*balancers, *tunnels))
         raws = {_place(b): raw for b in balancers if (raw := topology.store.get("LoadBalancer", *_place(b)))}
+        namespace, claimant = _first(claims)
+        bare = HostSnapshot(key.hostname, namespace, claimant, balancers, raws)
         left = None if claims else await self._zone_holder(key.hostname)
         opened = left or await self.open_for(claims)
         if isinstance(opened, Problem):
-            return HostSnapshot(key.hostname, balancers, raws, problem=opened), None
+            return replace(bare, problem=opened), None
         cloud = opened.cloud
         zone = zone_of(key.hostname, await cloud.zones())
         if zone is None:
-            members = tuple(Member(tunnel, ()) for tunnel in tunnels)
-            return HostSnapshot(key.hostname, balancers, raws, members), cloud
-        namespace = claims[0].metadata.namespace if claims else None
+            return replace(bare, members=tuple(Member(tunnel, ()) for tunnel in tunnels)), cloud
         remotes = await cloud.tunnels()
         members = tuple(
             self._member(tunnel, remotes) for tunnel in tunnels if tunnel.metadata.namespace == namespace
@@ -421,10 +429,8 @@ class Gatherer:
         )
         records = tuple(one for one in await cloud.dns_records(zone.id) if one.value.name == key.hostname)
         pools: dict[str, PoolView] = {}
-        snapshot = HostSnapshot(
-            hostname=key.hostname,
-            load_balancers=balancers,
-            raws=raws,
+        snapshot = replace(
+            bare,
             members=members,
             zone=zone,
             observed=balancer,
@@ -433,10 +439,10 @@ class Gatherer:
             pools=pools,
         )
         for name in self._names(snapshot):
-            pools[name] = await self._view(namespace or "", name, opened)
+            pools[name] = await self._view(namespace, name, opened)
         _, fallback = pool_names(snapshot)  # a derived one is known only once the first pool is
         if fallback and fallback not in pools:
-            pools[fallback] = await self._view(namespace or "", fallback, opened)
+            pools[fallback] = await self._view(namespace, fallback, opened)
         return snapshot, cloud
 
     async def _referred(
@@ -499,6 +505,11 @@ class Gatherer:
 def _slot_of(raw: Raw) -> int | None:
     text = (raw["metadata"].get("labels") or {}).get(SLOT_LABEL, "")
     return int(text) if text.isdigit() else None
+
+
+def _first(claims: Sequence[Tunnel | LBPool | LoadBalancer]) -> tuple[str, str]:
+    """Name the namespace of the oldest claim, and the claim in words; empty if there is none."""
+    return (claims[0].metadata.namespace, str(claims[0])) if claims else ("", "")
 
 
 def _place(resource: Tunnel | LBPool | LoadBalancer) -> tuple[str, str]:

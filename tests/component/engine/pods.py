@@ -42,7 +42,7 @@ class Pods:
         """End the connectors of a Deployment abruptly; with `hold` they do not come back."""
         if hold:
             self.held.add(deployment)
-        for pod in self._of(deployment):
+        for pod in self._of("default", deployment):
             pod.killed = True
             pod.poke.set()
 
@@ -62,8 +62,8 @@ class Pods:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _of(self, deployment: str) -> list[_Pod]:
-        return [pod for pod in self._pods.values() if pod.deployment[1] == deployment]
+    def _of(self, namespace: str, deployment: str) -> list[_Pod]:
+        return [pod for pod in self._pods.values() if pod.deployment == (namespace, deployment)]
 
     def _changed(self, kind: str, raw: dict[str, Any], gone: bool) -> None:  # noqa: FBT001 - its port
         if kind == "Deployment":
@@ -72,7 +72,7 @@ class Pods:
     def _provide(self, raw: dict[str, Any], gone: bool) -> None:  # noqa: FBT001 - as above
         meta = raw["metadata"]
         template = json.dumps(raw["spec"]["template"], sort_keys=True)
-        mine = [pod for pod in self._of(meta["name"]) if not pod.deleted]
+        mine = [pod for pod in self._of(meta["namespace"], meta["name"]) if not pod.deleted]
         if gone or meta.get("deletionTimestamp"):
             self._delete(mine)
             return
@@ -80,11 +80,11 @@ class Pods:
         for _ in range(raw["spec"]["replicas"] - len(current)):
             self._start(raw, template)
         self._delete(current[raw["spec"]["replicas"] :])
-        self._retire(meta["name"], template)
+        self._retire((meta["namespace"], meta["name"]), template)
 
-    def _retire(self, deployment: str, template: str) -> None:
+    def _retire(self, deployment: tuple[str, str], template: str) -> None:
         """Delete pods of older templates once those of the latest are ready: surge 1, unavailable 0."""
-        mine = [pod for pod in self._of(deployment) if not pod.deleted]
+        mine = [pod for pod in self._of(*deployment) if not pod.deleted]
         if any(pod.ready and pod.template == template for pod in mine):
             self._delete([pod for pod in mine if pod.template != template])
 
@@ -130,7 +130,7 @@ class Pods:
                 self._show(name, pod, "running", ready=False)
                 continue
             self._show(name, pod, "running", ready=True)
-            self._retire(deployment, pod.template)
+            self._retire(pod.deployment, pod.template)
             while not pod.killed and not pod.deleted:
                 await self._wait(pod, None)
             if pod.deleted:
