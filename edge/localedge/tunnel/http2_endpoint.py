@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SPEC_WINDOW = 65535
+_HEADER_LIST_BYTES = 1 << 20
 _BODILESS = frozenset({b"204", b"304"})
 
 
@@ -75,7 +76,7 @@ class Http2Endpoint(asyncio.Protocol):
         config = h2.config.H2Configuration(
             client_side=client_side, header_encoding=None, validate_outbound_headers=False
         )
-        self._h2 = _Connection(config)
+        self._h2 = _Connection(config, tuning)
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, Http2Stream] = {}
         self._opened_here: set[int] = set()
@@ -163,14 +164,6 @@ class Http2Endpoint(asyncio.Protocol):
         """Start HTTP/2 on a connection that stands."""
         self._transport = cast("asyncio.Transport", transport)
         self._h2.initiate_connection()
-        self._h2.update_settings(
-            {
-                h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: self._tuning.stream_window,
-                h2.settings.SettingCodes.MAX_FRAME_SIZE: self._tuning.max_frame,
-                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self._tuning.max_streams,
-                h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: self._tuning.max_frame,
-            }
-        )
         self._h2.increment_flow_control_window(self._tuning.connection_window - _SPEC_WINDOW)
         self._flush()
         self._schedule_ping()
@@ -329,13 +322,30 @@ class Http2Endpoint(asyncio.Protocol):
 
 
 class _Connection(h2.connection.H2Connection):
-    """h2's connection, with one rule of HTTP that it lacks.
+    """h2's connection with our settings from its first byte on, and with one rule of HTTP that it lacks."""
 
-    An answer 304 may carry the content-length of the body that it does not have (RFC 9110 §8.6). h2 takes the
-    empty DATA frame that ends such an answer for a protocol error and would close the whole connection.
-    """
+    def __init__(self, config: h2.config.H2Configuration, tuning: Http2Tuning) -> None:
+        super().__init__(config)
+        # Settings that are changed later hold from the peer's acknowledgement on, and h2 refuses a large
+        # frame that comes in one read with that. So they are there before the connection begins.
+        self.local_settings = h2.settings.Settings(
+            client=config.client_side,
+            initial_values={
+                h2.settings.SettingCodes.ENABLE_PUSH: 0,
+                h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: tuning.stream_window,
+                h2.settings.SettingCodes.MAX_FRAME_SIZE: tuning.max_frame,
+                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: tuning.max_streams,
+                h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: _HEADER_LIST_BYTES,
+            },
+        )
+        self.max_inbound_frame_size = tuning.max_frame
+        self.decoder.max_header_list_size = _HEADER_LIST_BYTES
 
     def _receive_headers_frame(self, frame: HeadersFrame) -> tuple[list[Frame], list[h2.events.Event]]:
+        """Take an answer 304 with the length of the body that it does not have (RFC 9110 §8.6).
+
+        h2 would take the empty DATA frame that ends such an answer for an error, and end the connection.
+        """
         frames, events = super()._receive_headers_frame(frame)
         for event in events:
             if (
