@@ -96,7 +96,7 @@ class Story:
         self._tell_outage(outage)
         await traffic.wait_settled(FALLBACK, for_s=SETTLED_S, within_s=FAILED_OVER_WITHIN_S)
         since = settled_since(traffic.samples, FALLBACK) or time.monotonic()
-        say.event(f"the fallback alone answers, {since - outage.killed_at:.1f} s after the kill", since)
+        say.event(f"the fallback alone answers since {since - outage.killed_at:.1f} s after the kill")
         await self._wait_pool("critical")
         say.block(await self._show())
         self._promises.check(
@@ -116,6 +116,7 @@ class Story:
         first = first_answer_after(traffic.samples, released_at, TUNNELS) or back_at
         say.event(f"the first answer through a tunnel, {first - released_at:.1f} s after the release", first)
         say.event(f"the tunnels alone answer, {back_at - released_at:.1f} s after the release", back_at)
+        await self._wait_pool("degraded")
         say.block(await self._show())
         seen = between(traffic.samples, released_at, time.monotonic())
         failed = sum(one.failed for one in seen)
