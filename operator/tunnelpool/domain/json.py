@@ -36,7 +36,7 @@ def freeze(value: Any) -> FrozenJson:
         return int(value) if value.is_integer() else value
     if isinstance(value, Mapping):
         return FrozenObject(sorted((str(name), freeze(item)) for name, item in value.items()))
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         return FrozenArray(freeze(item) for item in value)
     raise TypeError(f"not JSON: {type(value).__name__}")
 

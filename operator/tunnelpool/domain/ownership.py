@@ -12,10 +12,10 @@ from typing import Final
 
 _MARK: Final = re.compile(
     r"(?:^|(?<=\s))\[tunnelpool/v1 cluster=(?P<cluster>[A-Za-z0-9.-]+) uid=(?P<uid>[0-9a-f]{8})"
-    r"(?: of=(?P<of>[^\s\]]+))?(?: out=(?P<out>[^\s\]]+))?\]$"
+    r"(?: of=(?P<of>[^\s\]]+))?(?: out=(?P<out>[^\s\]]+))?\]\Z"
 )
 _TUNNEL_NAME: Final = re.compile(
-    r"^tunnelpool_(?P<cluster>[A-Za-z0-9.-]+)_(?P<uid>[0-9a-f]{8})_(?P<ns>[a-z0-9-]+)_(?P<name>[a-z0-9.-]+)_(?P<slot>\d+)$"
+    r"^tunnelpool_(?P<cluster>[A-Za-z0-9.-]+)_(?P<uid>[0-9a-f]{8})_(?P<ns>[a-z0-9-]+)_(?P<name>[a-z0-9.-]+)_(?P<slot>0|[1-9][0-9]*)\Z"
 )
 CLUSTER_NAME: Final = re.compile(r"^[A-Za-z0-9.-]{1,36}$")
 """What a cluster may be called: no underscore, since that separates the parts of a tunnel's name."""

@@ -128,6 +128,10 @@ class Decider:
         tunnel = self._topology.typed("Tunnel", raw) if raw else None
         if tunnel is None:
             return None
+        host_key = HostKey(canonical_hostname(tunnel.spec.hostname))
+        host = host_builder.build(await self._gatherer.host(host_key), self._site)
+        if host.problem is not None and host.problem.reason is Reason.ZONE_NOT_FOUND:
+            return host.problem  # clearer than what the pool's refusal says of the same mistake
         if tunnel.spec.pool:
             secret = self._topology.secret_of(tunnel)
             pool_key = self._topology.pool_key(key.namespace, tunnel.spec.pool, secret)
@@ -139,11 +143,9 @@ class Decider:
             problem = self._because(intent.problem, snapshot)
             if problem is not None and problem.stalled:
                 return problem
-        host_key = HostKey(canonical_hostname(tunnel.spec.hostname))
         failed = self._failures.get(host_key)
         if failed is not None:
             return failed
-        host = host_builder.build(await self._gatherer.host(host_key), self._site)
         return host.problem if host.problem is not None and not _is_waiting(host.problem) else None
 
     async def _monitor(self, key: MonitorKey) -> Decision:

@@ -92,9 +92,7 @@ class Operator:
         self.store.add_listener(self._changed)
         gatherer = Gatherer(self.topology, connectors, self.credentials, site)
         self.evidence_holds = True
-        decider = Decider(
-            gatherer, self.topology, site, clock, self.failures, lambda: self.evidence_holds
-        )
+        decider = Decider(gatherer, self.topology, site, clock, self.failures, lambda: self.evidence_holds)
         self.controller = Controller(
             store=self.store,
             queue=self.queue,

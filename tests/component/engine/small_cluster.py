@@ -196,7 +196,9 @@ class SmallCluster:
         old = self._objects.get((manifest["kind"], meta["namespace"], meta["name"]))
         if old is None:
             return self._create(manifest)
-        return self._write({**old, **_with_server_defaults(manifest), "metadata": {**old["metadata"], **meta}})
+        return self._write(
+            {**old, **_with_server_defaults(manifest), "metadata": {**old["metadata"], **meta}}
+        )
 
 
 def _named(step: ClusterStep) -> str:

@@ -153,7 +153,9 @@ async def test_a_tunnel_that_gains_a_pool_gets_its_load_balancer_before_the_cnam
         await world.quiet()
         assert world.is_ready()
         assert not world.remote.all(DnsRecord)
-        kinds = [type(s.value).__name__ if isinstance(s, Create) else str(s) for s in world.remote.log[start:]]
+        kinds = [
+            type(s.value).__name__ if isinstance(s, Create) else str(s) for s in world.remote.log[start:]
+        ]
         created = kinds.index("LoadBalancer")
         deleted = next(i for i, text in enumerate(kinds) if "DNS_RECORD" in text)
         assert created < deleted

@@ -100,7 +100,9 @@ async def test_requests_are_answered_throughout_a_scale_down(world: World) -> No
         await world.until(all_answer)
 
 
-@pytest.mark.parametrize("order", [*itertools.permutations(("Tunnel", "LBPool", "HealthCheck"))], ids="-".join)
+@pytest.mark.parametrize(
+    "order", [*itertools.permutations(("Tunnel", "LBPool", "HealthCheck"))], ids="-".join
+)
 async def test_deleted_in_any_order_nothing_of_ours_is_left(order: tuple[str, ...], world: World) -> None:
     async with world:
         decoys = put_decoys(world)
