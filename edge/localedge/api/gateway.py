@@ -74,7 +74,8 @@ class Gateway:
         for route in ROUTES:
             app.router.add_route(route.method, BASE + route.template, self._endpoint(route))
         app.router.add_get(f"{BASE}/ips", self._ips)
-        for template in _UNEMULATED:
+        # A method that no route has on a path that some route has is Cloudflare's, or nobody's: say which.
+        for template in (*dict.fromkeys(route.template for route in ROUTES), *_UNEMULATED):
             app.router.add_route("*", BASE + template, self._unemulated)
         app.router.add_route("*", BASE + "/{rest:.*}", self._unknown)
 

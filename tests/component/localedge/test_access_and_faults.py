@@ -92,6 +92,11 @@ async def test_calls_that_are_not_emulated_say_so(client: Client) -> None:
     assert message == f"GET {path} is not emulated by the local edge"
 
 
+async def test_a_method_that_is_not_emulated_on_a_path_that_is_says_so(client: Client) -> None:
+    message = f"PATCH {pools(client)} is not emulated by the local edge"
+    assert await client.refused("PATCH", pools(client), {"notification_email": ""}) == (400, 99001, message)
+
+
 async def test_a_rate_limit_hits_as_often_as_it_was_set(client: Client) -> None:
     fault = {"route": "GET */pools", "status": 429, "times": 1, "headers": {"retry-after": "7"}}
     await client.control("POST", "/faults", fault)

@@ -101,6 +101,7 @@ async def test_disabled_at_stands_as_long_as_something_is_disabled(client: Clien
     again = await client.ok("PATCH", path, {"description": "x", "enabled": False})
     assert again["origins"][1]["disabled_at"] == since
     assert again["disabled_at"] > since
+    assert (await client.ok("PATCH", path, {"description": "y"}))["disabled_at"] == again["disabled_at"]
     back = await client.ok("PATCH", path, {"enabled": True, "origins": [ORIGIN]})
     assert "disabled_at" not in back
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -120,6 +121,64 @@ async def test_a_stream_that_breaks_breaks_the_visitors_connection(
     await client.balancer([(await client.pool("p", [origin_of("a", tunnel)]))["id"]])
     with pytest.raises(httpx.TransportError):
         await client.visit(HOST)
+
+
+async def test_compressed_bodies_pass_as_they_are(client: Client) -> None:
+    packed = gzip.compress(b"text")
+
+    async def echo(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=await request.read(), headers={"Content-Encoding": "gzip"})
+
+    runner = web.ServerRunner(web.Server(echo, auto_decompress=False), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    origin = {"name": "a", "address": "127.0.0.1", "port": runner.addresses[0][1]}
+    await client.balancer([(await client.pool("p", [origin]))["id"]])
+    answer = await client.visit(HOST, method="POST", content=packed, headers={"Content-Encoding": "gzip"})
+    await runner.cleanup()
+    assert (answer.headers["content-encoding"], answer.content) == ("gzip", b"text")
+
+
+async def test_a_body_that_waits_for_100_continue_is_asked_for(client: Client, origin_of: OriginOf) -> None:
+    async def echo(request: TunnelRequest) -> FakeAnswer:
+        assert "expect" not in dict(request.headers)
+        assert not isinstance(request.body, bytes)
+        return FakeAnswer(body=request.body)
+
+    tunnel = await connected(client, "t", echo)
+    await client.balancer([(await client.pool("p", [origin_of("a", tunnel)]))["id"]])
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.fake.ports.http)
+    head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+    writer.write(head.encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"body")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_visitor_who_leaves_ends_the_request_at_the_origin(
+    client: Client, origin_of: OriginOf
+) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: TunnelRequest) -> FakeAnswer:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return FakeAnswer()
+
+    tunnel = await connected(client, "t", slow)
+    await client.balancer([(await client.pool("p", [origin_of("a", tunnel)]))["id"]])
+    _, writer = await asyncio.open_connection("127.0.0.1", client.fake.ports.http)
+    writer.write(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    await asyncio.wait_for(began.wait(), 5)
+    writer.close()
+    await asyncio.wait_for(ended.wait(), 5)
+    entry = (await journal(client))[-1]
+    assert (entry["status"], entry["outcome"]) == (499, "aborted")
 
 
 async def test_origins_share_the_requests(client: Client, origin_of: OriginOf) -> None:
