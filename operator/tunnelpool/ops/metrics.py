@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 
 # A second series for each counter, which tells only when the process began; `process_*` says that.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves this one untyped
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

@@ -29,7 +29,8 @@ class Redactor:
         if len(secret) < _SHORTEST:
             return
         encoded = base64.b64encode(secret.encode()).decode()
-        forms = self._forms | {secret, encoded, json.dumps(secret)[1:-1]}
+        in_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+        forms = self._forms | {secret, encoded} | in_json
         if forms != self._forms:
             self._forms = forms
             # The longest first: a secret may begin with another one.
