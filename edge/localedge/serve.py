@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 import signal
@@ -50,13 +51,19 @@ def _lag(name: str, default: float, what: str) -> Callable[..., Any]:
 @_port("http", "the visitors' plain HTTP")
 @_port("https", "the visitors' HTTPS")
 @_port("tunnel", "the tunnels")
-@click.option("--zone", "zones", multiple=True, default=("example.com",), help="A zone; repeatable.")
+@click.option(
+    "--zone", "zones", multiple=True, default=("example.com",), show_default=True, help="A zone; repeatable."
+)
 @click.option(
     "--plan", type=click.Choice([p.value for p in PlanName]), default="pro", show_default=True, help="Limits."
 )
 @click.option("--load-balancing/--no-load-balancing", default=True, help="Whether the add-on is bought.")
 @click.option(
-    "--speed", type=click.FloatRange(0.001, 10_000), default=1.0, help="Edge seconds in a real second."
+    "--speed",
+    type=click.FloatRange(0.001, 10_000),
+    default=1.0,
+    show_default=True,
+    help="Edge seconds in a real second.",
 )
 @_lag("config", 3, "an accepted write to the data plane")
 @_lag("state", 15, "a tunnel connection that comes or goes to the API's answers")
@@ -84,15 +91,16 @@ def _lag(name: str, default: float, what: str) -> Callable[..., Any]:
 def serve(directory: Path | None, plan: str, as_json: bool, **settings: Any) -> None:
     """Serve the REST API, tunnels, monitors and visitors until it is interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    folder = directory or Path(tempfile.mkdtemp(prefix="localedge-"))
-    folder.mkdir(parents=True, exist_ok=True)
     lags = Lags(settings.pop("lag_config"), settings.pop("lag_state"), settings.pop("lag_death"))
-    options = EdgeOptions(directory=folder, plan=PlanName(plan), lags=lags, **settings)
 
     def announce(ready: Ready) -> None:
         click.echo(json.dumps(ready) if as_json else _for_people(ready))
 
-    asyncio.run(run(options, announce))
+    with contextlib.ExitStack() as stack:
+        folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="localedge-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        options = EdgeOptions(directory=folder, plan=PlanName(plan), lags=lags, **settings)
+        asyncio.run(run(options, announce))
 
 
 async def run(options: EdgeOptions, announce: Callable[[Ready], None]) -> None:
@@ -111,7 +119,7 @@ async def run(options: EdgeOptions, announce: Callable[[Ready], None]) -> None:
         ports = await edge.start(tls)
         authority.write(options.directory / "ca.pem")
         ready = _ready(edge, ports)
-        (options.directory / "edge.json").write_text(json.dumps(ready, indent=2))
+        _write_private(options.directory / "edge.json", json.dumps(ready, indent=2))
         announce(ready)
         await stop.wait()
     finally:
@@ -127,9 +135,8 @@ def _ready(edge: Edge, ports: Ports) -> Ready:
     api = f"http://{options.host}:{ports.api}"
     zones = {zone["name"]: key for key, zone in edge.store.state.zones.items()}
     certificate = options.directory / "cert.pem"
-    certificate.touch(mode=0o600)
-    certificate.write_text(
-        origin_certificate(next(iter(zones.values())), edge.account.id, edge.full_token.value)
+    _write_private(
+        certificate, origin_certificate(next(iter(zones.values())), edge.account.id, edge.full_token.value)
     )
     return {
         "api_url": f"{api}/client/v4",
@@ -144,6 +151,11 @@ def _ready(edge: Edge, ports: Ports) -> Ready:
         "zones": zones,
         "cert_pem": str(certificate.resolve()),
     }
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
 
 
 def origin_certificate(zone_id: str, account_id: str, token: str) -> str:

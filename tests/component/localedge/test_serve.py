@@ -22,7 +22,8 @@ PROGRAM = str(Path(sys.executable).with_name("localedge"))
 def check_files(ready: dict[str, Any], folder: Path) -> None:
     certificate = Path(ready["cert_pem"])
     assert certificate.read_text().startswith("-----BEGIN ARGO TUNNEL TOKEN-----\n")
-    assert stat.S_IMODE(certificate.stat().st_mode) == 0o600
+    for secret in (certificate, folder / "edge.json"):
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert json.loads((folder / "edge.json").read_text()) == ready
 
 
