@@ -45,6 +45,8 @@ class ClusterFacts:
     bin: Path
     audit_log: Path
     logs: Path
+    cache: Path
+    """For kubectl: it keeps what an API offers, and another cluster may come by the same address."""
     block: int
     server: str
     isolation: str
@@ -57,6 +59,7 @@ class ClusterFacts:
             bin=Path(said["bin"]),
             audit_log=Path(said["audit_log"]),
             logs=Path(said["dir"]) / "logs",
+            cache=Path(said["dir"]) / "kubectl-cache",
             block=int(said["block"]),
             server=said["server"],
             isolation=said["isolation"],
@@ -84,7 +87,11 @@ class Cluster:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "KUBECONFIG": str(self.facts.kubeconfig)},
+            env={
+                **os.environ,
+                "KUBECONFIG": str(self.facts.kubeconfig),
+                "KUBECACHEDIR": str(self.facts.cache),
+            },
         )
         try:
             async with asyncio.timeout(KUBECTL_WITHIN_S):
