@@ -44,6 +44,11 @@ class RunningCluster:
         return Path(self.facts["kubeconfig"])
 
     @property
+    def bin(self) -> Path:
+        """Folder with kubectl."""
+        return Path(self.facts["bin"])
+
+    @property
     def control(self) -> ControlClient:
         """Kills pods, holds them back, loses nodes."""
         return ControlClient(self.facts["block"])
