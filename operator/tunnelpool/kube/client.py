@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ class KubeClient:
         self._kubeconfig = kubeconfig
         self._timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=_CONNECT_S)
         self._renewing = asyncio.Lock()
+        self._in_flight: Counter[Any] = Counter()
 
     @classmethod
     async def connect(cls, kubeconfig: str = "", *, total_s: float = _TOTAL_S) -> KubeClient:
@@ -78,6 +80,7 @@ class KubeClient:
         self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content_type: str
     ) -> dict[str, Any]:
         api = self._api
+        self._in_flight[api] += 1
         try:
             request = await api.param_serialize(
                 method,
@@ -91,6 +94,9 @@ class KubeClient:
             content = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise broken(method, path, error) from error
+        finally:
+            self._in_flight[api] -= 1
+            await self._close_if_left(api)
         status = int(response.status)
         if status >= _FIRST_REFUSAL:
             raise refusal(method, path, status, content, response.headers.get("Retry-After"))
@@ -105,7 +111,13 @@ class KubeClient:
             if self._api is not refused:  # another request has done it already
                 return
             self._api = await _api_client(self._kubeconfig)
-            await refused.close()
+            await self._close_if_left(refused)
+
+    async def _close_if_left(self, api: Any) -> None:
+        """Close the connections of outdated credentials once the last request on them has ended."""
+        if api is not self._api and not self._in_flight[api]:
+            del self._in_flight[api]
+            await api.close()
 
 
 async def _api_client(kubeconfig: str) -> ApiClient:
