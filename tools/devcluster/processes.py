@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -105,14 +106,11 @@ class Process:
 
 async def launch(what: Launch, output: IO[bytes] | int) -> Process:
     """Start a program, both its outputs going to `output`. Raises StartError with the reason."""
-    spec_fd = os.memfd_create("launch")  # the environment may hold secrets: not an argument, not a file
-    os.write(spec_fd, what.encode())
-    os.lseek(spec_fd, 0, os.SEEK_SET)
+    spec_fd = _specification(what)
     report_reader, report_writer = os.pipe()
     try:
         launcher = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-I", "-S", str(LAUNCHER), str(spec_fd), str(report_writer)),
+            *_launcher(spec_fd, report_writer),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -140,6 +138,39 @@ async def launch(what: Launch, output: IO[bytes] | int) -> Process:
     except ProcessLookupError:
         pidfd = None
     return Process(launcher, pid, pidfd, group=what.root is None and what.enter is None)
+
+
+def start_piped(what: Launch) -> subprocess.Popen[str]:
+    """Start a program from code that is not asynchronous; both its outputs are lines of `stdout`.
+
+    It has a process group of its own. That it cannot be started shows only as exit code 128.
+    """
+    spec_fd = _specification(what)
+    with open(os.devnull, "wb") as report:  # noqa: PTH123 - a device
+        try:
+            return subprocess.Popen(  # noqa: S603 - our own launcher
+                _launcher(spec_fd, report.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(spec_fd, report.fileno()),
+                text=True,
+                start_new_session=True,
+            )
+        finally:
+            os.close(spec_fd)
+
+
+def _specification(what: Launch) -> int:
+    """Put it into memory, behind a descriptor: the environment may hold secrets."""
+    descriptor = os.memfd_create("launch")
+    os.write(descriptor, what.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _launcher(spec_fd: int, report_fd: int) -> list[str]:
+    return [sys.executable, "-I", "-S", str(LAUNCHER), str(spec_fd), str(report_fd)]
 
 
 async def _read_to_end(descriptor: int) -> bytes:

@@ -1,5 +1,6 @@
 """One cluster for these tests, a namespace for each of them."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from devcluster.testing import Namespace, RunningCluster, new_namespace, running_cluster
 
 NODE_GRACE_S = 5
+
+# pytest-asyncio asks for the current loop before an async test. Without this line, if a plain test ran first,
+# asyncio makes one on the spot that nobody ever closes, and warnings are errors here.
+asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

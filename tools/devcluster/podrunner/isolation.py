@@ -1,6 +1,7 @@
 """How a container sees its volumes, hosts file and ServiceAccount: by namespaces, or by environment."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -74,15 +75,11 @@ class EnvironmentOnly(Isolation):
 
 
 def rewrite(text: str, places: Mapping[str, str]) -> str:
-    """Replace each target path in `text` by its source: longest first, whole path elements only."""
-    for target in sorted(places, key=len, reverse=True):
-        parts = text.split(target)
-        joined = parts[0]
-        for part in parts[1:]:
-            whole = not part or not (part[0].isalnum() or part[0] in "-_.")
-            joined += (places[target] if whole else target) + part
-        text = joined
-    return text
+    """Replace each target path in `text` by its source: longest first, and only where a path begins."""
+    if not places:
+        return text
+    targets = "|".join(re.escape(target) for target in sorted(places, key=len, reverse=True))
+    return re.sub(rf"(?<![\w./-])({targets})(?![\w.-])", lambda found: places[found[1]], text)
 
 
 async def choose_isolation(folder: Path, wanted: str = "auto") -> Isolation:

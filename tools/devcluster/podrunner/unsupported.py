@@ -23,7 +23,7 @@ def refusals(pod: Json) -> list[str]:
         if container.get("restartPolicy"):
             found.append("init containers with a restartPolicy")
     for container in (*spec.get("initContainers", ()), *spec["containers"]):
-        found += [f"{probe} by grpc" for probe in PROBES if container.get(probe, {}).get("grpc")]
+        found += [f"{probe} by grpc" for probe in PROBES if "grpc" in container.get(probe, {})]
         if container.get("lifecycle", {}).get("postStart"):
             found.append("postStart hooks")
         if any(mount.get("subPathExpr") for mount in container.get("volumeMounts", ())):

@@ -3,11 +3,11 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from devcluster.processes import Launch, start_piped
 from devcluster.toolchain.golang import find_go
 from devcluster.toolchain.locking import exclusive
 from devcluster.toolchain.progress import Progress
@@ -79,17 +79,8 @@ def _build(recipe: Recipe, go: Path, output: Path, progress: Progress) -> None:
 def _run_go(command: list[str | Path], folder: Path, on_line: Callable[[str], None]) -> None:
     """Run `go`, handing on each line of both its outputs; when interrupted, end it and its compilers."""
     last: deque[str] = deque(maxlen=ERROR_LINES)
-    process = subprocess.Popen(  # noqa: S603 - the compiler, with our own arguments
-        command,
-        cwd=folder,
-        env={**os.environ, **BUILD_ENVIRONMENT},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
+    environment = {**os.environ, **BUILD_ENVIRONMENT}
+    with start_piped(Launch([str(part) for part in command], environment, str(folder))) as process:
         try:
             for line in process.stdout or ():
                 last.append(line.rstrip())
