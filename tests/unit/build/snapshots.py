@@ -84,7 +84,8 @@ def balancer(
     name: str = "web", *, gone: bool = False, namespace: str = "default", **spec: Any
 ) -> LoadBalancer:
     """Read a LoadBalancer of `my-pool`."""
-    there = raw("LoadBalancer", name, {"hostname": HOST, "pools": ["my-pool"], **spec}, namespace=namespace)
+    fields = {"hostname": HOST, "pools": ["my-pool"], **spec}
+    there = raw("LoadBalancer", name, fields, namespace=namespace, uid=f"uid-of-{namespace}-{name}")
     return parse("LoadBalancer", deleting(there) if gone else there)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from snapshots import (
@@ -303,7 +304,7 @@ def test_addresses_keep_what_they_say_and_get_no_port_unless_tls_is_required() -
 def test_a_fallback_requires_tls_unless_it_says_otherwise(
     asked: bool | None, *, fallback: bool, required: bool
 ) -> None:
-    pool = static(**({} if asked is None else {"requireTLS": asked}))
+    pool = static() if asked is None else static(requireTLS=asked)
     assert requires_tls(snapshot(lbpools=(pool,), used_as_fallback=fallback)) is required
 
 
@@ -317,7 +318,7 @@ def test_a_fallback_requires_tls_unless_it_says_otherwise(
     ],
 )
 def test_a_pool_that_requires_tls_takes_only_a_health_check_that_proves_it(
-    spec: dict[str, object], *, refused: bool
+    spec: dict[str, Any], *, refused: bool
 ) -> None:
     view = HealthCheckView("web", check(**spec), "m")
     intent = build(snapshot(lbpools=(static(requireTLS=True),), health_check=view), SITE, NOW)
