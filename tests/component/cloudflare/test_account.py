@@ -273,6 +273,15 @@ async def test_what_the_listing_shows_is_not_created_again(tools: Any) -> None:
     assert tools.cloudflare.count("POST") == 1
 
 
+async def test_a_listing_that_does_not_show_an_own_creation_yet_is_not_believed(tools: Any) -> None:
+    await tools.cloud.execute(Create(MONITOR))
+    tools.clock.at += 1
+    tools.cloudflare.fail("GET", "/monitors", tools.envelope([]))
+    assert len(await tools.cloud.monitors(fresh=True)) == 1
+    with pytest.raises(AlreadyExistsError):
+        await tools.cloud.execute(Create(MONITOR))
+
+
 async def test_a_sweep_reads_what_is_due_and_tells_what_differs(tools: Any) -> None:
     await asyncio.gather(tools.cloud.pools(), tools.cloud.monitors(), tools.cloud.dns_records(tools.zone_id))
     tools.cloudflare.put(tools.pools, name="new", origins=[])

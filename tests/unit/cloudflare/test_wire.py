@@ -415,6 +415,19 @@ def test_names_are_read_in_lower_case_without_trailing_dot() -> None:
     assert canonical_address("2001:DB8:0:0::5") == "2001:db8::5"
 
 
+def test_a_time_to_live_that_proxying_overrules_is_not_read() -> None:
+    record = {"id": "1", "type": "A", "name": "a.example.com", "content": "192.0.2.1", "ttl": 300}
+    balancer: dict[str, Any] = {"id": "1", "name": "a.example.com", "default_pools": ["1"], "ttl": 30}
+    for proxied, of_record, of_balancer in ((True, 1, 0), (False, 300, 30)):
+        assert read_dns_record(record | {"proxied": proxied}, ZONE).value.ttl == of_record
+        assert read_load_balancer(balancer | {"proxied": proxied}, ZONE).value.ttl == of_balancer
+
+
+def test_a_weight_is_read_in_hundredths() -> None:
+    origin = {"name": "a", "address": "a.example.com", "weight": 0.1 + 0.2}
+    assert read_pool({"id": "1", "name": "web", "origins": [origin]}).value.origins[0].weight == 0.3
+
+
 @pytest.mark.parametrize(
     ("raw", "status", "remote"),
     [
