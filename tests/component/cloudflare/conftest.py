@@ -14,7 +14,9 @@ import pytest
 
 from tunnelpool.cloudflare.account import CloudAccount, CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Pool, RemoteValue, Tunnel
 from tunnelpool.engine.ports import Account
+from tunnelpool.plan.steps import Create
 
 ACCOUNT = "a" * 32
 ZONE = "b" * 32
@@ -156,6 +158,24 @@ class Tools:
 
     envelope = staticmethod(envelope)
     refusal = staticmethod(refusal)
+
+    def create(self, value: RemoteValue) -> Create:
+        """Make the step that creates a value, in the zone if that is its place."""
+        return Create(value, ZONE if isinstance(value, LoadBalancer | DnsRecord) else "")
+
+    async def listed(self, value: RemoteValue) -> list[Any]:
+        """List the objects of a value's kind."""
+        match value:
+            case Tunnel():
+                return list(await self.cloud.tunnels())
+            case Monitor():
+                return list(await self.cloud.monitors())
+            case Pool():
+                return list(await self.cloud.pools())
+            case LoadBalancer():
+                return list(await self.cloud.load_balancers(ZONE))
+            case DnsRecord():
+                return list(await self.cloud.dns_records(ZONE))
 
 
 @pytest.fixture
