@@ -142,7 +142,9 @@ async def test_a_refused_connection_is_closed_when_its_connector_has_ended_the_c
     async with peer(edge) as connector:
         stream = await connector.register(edge, b"wrong")
         assert await connector.answer(stream) == ConnectionRefusal("Unauthorized: Invalid tunnel secret")
-        assert not connector.lost_because.done()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await asyncio.shield(connector.lost_because)
         stream.reset()
         assert await connector.lost_because
 
@@ -260,6 +262,31 @@ async def test_an_answer_that_cannot_be_read_fails(edge: TunnelEdge, fields: lis
         (await connector.streams.get()).send_headers([(":status", "200"), *fields])
         with pytest.raises(StreamFailedError, match="cannot be read"):
             await waiting
+
+
+async def test_an_upload_ends_when_its_answer_has_come_to_the_end(edge: TunnelEdge) -> None:
+    upload_ended = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+            await asyncio.Event().wait()
+        finally:
+            upload_ended.set()
+
+    async with peer(edge) as connector:
+        await connector.answer(await connector.register(edge))
+        await edge.directory.until(lambda: edge.directory.live)
+        request = TunnelRequest("POST", "a", "/", [], endless())
+        waiting = asyncio.create_task(edge.terminator.request(edge.directory.tunnel_id, request))
+        answered = await connector.streams.get()
+        answered.send_headers(
+            [(":status", "413"), ("cf-cloudflared-response-meta", '{"src":"origin"}')], end=True
+        )
+        response = await waiting
+        assert [part async for part in response.body] == []
+        await upload_ended.wait()
+        await answered.wait_closed()
 
 
 async def test_a_closed_edge_tells_its_connectors_and_its_directory(edge: TunnelEdge) -> None:

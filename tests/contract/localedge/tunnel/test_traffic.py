@@ -238,6 +238,14 @@ async def test_a_large_upload_arrives_whole(through: Through) -> None:
     assert (await read(response)).decode() == hashlib.sha256(chunk * 32).hexdigest()
 
 
+async def test_uploads_that_nobody_reads_do_not_use_the_connection_up(through: Through) -> None:
+    for _ in range(40):
+        response = await through.send("PUT", "/", host="other.example.com", body=bytes(60_000))
+        assert (response.status, await read(response)) == (404, b"")
+    response = await through.send("POST", "/echo", body=bytes(MIB))
+    assert len(await read(response)) == MIB
+
+
 async def test_a_head_has_the_length_and_no_body(through: Through) -> None:
     response = await through.send("HEAD", "/big")
     assert (response.status, await read(response)) == (200, b"")
