@@ -361,7 +361,15 @@ def _text(headers: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 
 def _octets(fields: Headers) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    return [(_encoded(name), _encoded(value)) for name, value in fields]
+
+
+def _encoded(text: str) -> bytes:
+    """Encode a character as the octet that it stands for; text that stands for no octets goes as UTF-8."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
 
 
 def _error_name(code: int | None) -> str:

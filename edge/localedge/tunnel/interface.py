@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Headers = Sequence[tuple[str, str]]
-"""Header fields in order, names in lower case, repeated fields repeated."""
+"""Header fields in order, names in lower case, repeated fields repeated.
+
+A character is an octet of the wire (latin-1), so that values which are no ASCII pass through unchanged.
+"""
 
 
 class NoConnectionError(Exception):

@@ -206,6 +206,14 @@ async def test_trailers_come_with_the_end() -> None:
         assert here.trailers == [("x-t", "1")]
 
 
+@pytest.mark.parametrize(("value", "arrives"), [("\xe9", b"\xe9"), ("\u65e5", "\u65e5".encode())])
+async def test_characters_are_octets_and_what_is_none_goes_as_utf8(value: str, arrives: bytes) -> None:
+    async with pair() as both:
+        await both.client.open_stream([*GET, ("x-odd", value)])
+        there = await both.server_owner.opened_streams.get()
+        assert dict(there.fields)["x-odd"].encode("latin-1") == arrives
+
+
 async def test_nothing_can_be_sent_after_the_end() -> None:
     async with pair() as both:
         here, _ = await both.request()
