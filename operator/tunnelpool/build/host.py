@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from tunnelpool.build.ownership import foreign, is_ours
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site
 from tunnelpool.crd.v1alpha1 import LoadBalancer
+from tunnelpool.domain.canonical import canonical_affinity_attributes
 from tunnelpool.domain.json import FrozenJson, freeze, with_defaults
 from tunnelpool.domain.keys import HostKey
 from tunnelpool.domain.ownership import Mark, marked
@@ -22,7 +23,6 @@ from tunnelpool.domain.remote import (
     ADAPTIVE_ROUTING_DEFAULTS,
     LOCATION_STRATEGY_DEFAULTS,
     RANDOM_STEERING_DEFAULTS,
-    SESSION_AFFINITY_ATTRIBUTES_DEFAULTS,
     DnsRecord,
     tunnel_address,
 )
@@ -265,7 +265,7 @@ def _load_balancer(
         random_steering=_random_steering(owner, usable),
         session_affinity=spec.session_affinity,
         session_affinity_ttl=spec.session_affinity_ttl_seconds or 0,
-        session_affinity_attributes=with_defaults(attributes, SESSION_AFFINITY_ATTRIBUTES_DEFAULTS),
+        session_affinity_attributes=canonical_affinity_attributes(attributes),
         adaptive_routing=with_defaults(_dump(spec.adaptive_routing), ADAPTIVE_ROUTING_DEFAULTS),
         location_strategy=with_defaults(_dump(spec.location_strategy), LOCATION_STRATEGY_DEFAULTS),
     )

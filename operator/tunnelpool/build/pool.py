@@ -16,6 +16,7 @@ from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import foreign
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
 from tunnelpool.crd.v1alpha1 import LBPool
+from tunnelpool.domain.canonical import canonical_address, canonical_notification_filter
 from tunnelpool.domain.json import EMPTY, FrozenJson, freeze, with_defaults
 from tunnelpool.domain.keys import PoolKey
 from tunnelpool.domain.ownership import Mark, marked, read_mark
@@ -88,7 +89,7 @@ def address_origins(pool: LBPool, *, requires_tls: bool) -> Iterator[Origin]:
     for origin in pool.spec.origins:
         yield Origin(
             name=origin.name,
-            address=origin.address,
+            address=canonical_address(origin.address),
             enabled=origin.enabled,
             weight=origin.weight,
             port=origin.port or (443 if requires_tls else 0),
@@ -273,7 +274,7 @@ def _pool(
 def _notification(lbpool: LBPool | None) -> FrozenJson:
     if lbpool is None or lbpool.spec.notification_filter is None:
         return None
-    return freeze(lbpool.spec.notification_filter.model_dump(mode="json"))
+    return canonical_notification_filter(lbpool.spec.notification_filter.model_dump(mode="json"))
 
 
 def _why_empty(snapshot: PoolSnapshot) -> Problem | None:
