@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+DECISION = "authorization.k8s.io/decision"
 READING = frozenset({"get", "list", "watch"})
 
 
@@ -30,12 +31,12 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request. `code` is the HTTP status of the answer."""
+    """One request. `forbidden`: RBAC did not grant it, as against an admission that refused it."""
 
     use: Use
     namespace: str
     name: str
-    code: int
+    forbidden: bool
 
 
 def entries(lines: Iterable[str], user: str) -> Iterator[Entry]:
@@ -58,7 +59,7 @@ def entries(lines: Iterable[str], user: str) -> Iterator[Entry]:
             ),
             target.get("namespace", ""),
             target.get("name", ""),
-            int((event.get("responseStatus") or {}).get("code", 0)),
+            (event.get("annotations") or {}).get(DECISION) == "forbid",
         )
 
 

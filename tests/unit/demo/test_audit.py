@@ -11,13 +11,15 @@ from demo.audit import AuditLog, Use, entries
 US = "system:serviceaccount:tunnelpool-system:tunnelpool"
 
 
-def line(verb: str, *, user: str = US, stage: str = "ResponseComplete", **target: Any) -> str:
+def line(
+    verb: str, *, user: str = US, stage: str = "ResponseComplete", decision: str = "allow", **target: Any
+) -> str:
     event: dict[str, Any] = {
         "user": {"username": user},
         "stage": stage,
         "verb": verb,
         "objectRef": {"resource": "tunnels", "apiGroup": "tunnelpool.dev", "name": "web", **target},
-        "responseStatus": {"code": 200},
+        "annotations": {"authorization.k8s.io/decision": decision},
     }
     return json.dumps(event)
 
@@ -31,6 +33,12 @@ def test_a_subresource_is_a_resource_of_its_own() -> None:
 
 def test_what_others_did_is_left_out() -> None:
     assert list(entries([line("delete", user="devcluster-admin")], US)) == []
+
+
+def test_what_rbac_did_not_grant_is_told_from_what_it_did() -> None:
+    granted, forbidden = entries([line("get"), line("get", decision="forbid")], US)
+    assert not granted.forbidden
+    assert forbidden.forbidden
 
 
 def test_a_request_counts_once_when_it_is_over() -> None:
