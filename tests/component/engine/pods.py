@@ -24,6 +24,10 @@ class _Pod:
     killed: bool = False
     ready: bool = False
 
+    def is_deleted(self) -> bool:
+        """Tell whether it shall end."""
+        return self.deleted
+
 
 class Pods:
     """Deployment controller, kubelet and connector in one. A Deployment in `held` starts nothing."""
@@ -65,11 +69,11 @@ class Pods:
     def _of(self, namespace: str, deployment: str) -> list[_Pod]:
         return [pod for pod in self._pods.values() if pod.deployment == (namespace, deployment)]
 
-    def _changed(self, kind: str, raw: dict[str, Any], gone: bool) -> None:  # noqa: FBT001 - its port
+    def _changed(self, kind: str, raw: dict[str, Any], gone: bool) -> None:
         if kind == "Deployment":
             asyncio.get_running_loop().call_soon(self._provide, raw, gone)
 
-    def _provide(self, raw: dict[str, Any], gone: bool) -> None:  # noqa: FBT001 - as above
+    def _provide(self, raw: dict[str, Any], gone: bool) -> None:
         meta = raw["metadata"]
         template = json.dumps(raw["spec"]["template"], sort_keys=True)
         mine = [pod for pod in self._of(meta["namespace"], meta["name"]) if not pod.deleted]
@@ -120,9 +124,9 @@ class Pods:
 
     async def _run(self, name: str, pod: _Pod, drain_s: float) -> None:
         namespace, deployment = pod.deployment
-        while not pod.deleted:
+        while not pod.is_deleted():
             await self._wait(pod, START_S)
-            if pod.deleted:
+            if pod.is_deleted():
                 break
             secret = self._cluster.get("Secret", deployment, namespace) or {}
             tunnel_id = secret.get("data", {}).get("token", "").removeprefix("token-of-")
@@ -131,16 +135,16 @@ class Pods:
                 continue
             self._show(name, pod, "running", ready=True)
             self._retire(pod.deployment, pod.template)
-            while not pod.killed and not pod.deleted:
+            while not pod.killed and not pod.is_deleted():
                 await self._wait(pod, None)
-            if pod.deleted:
+            if pod.is_deleted():
                 await asyncio.sleep(drain_s)
             self._remote.disconnect(tunnel_id, name)
-            if not pod.deleted:
+            if not pod.is_deleted():
                 self._show(name, pod, "ended", ready=False)
                 pod.killed = False
                 await self._wait(pod, RESTART_S)
-                while deployment in self.held and not pod.deleted:
+                while deployment in self.held and not pod.is_deleted():
                     await self._released.wait()
         self._show(name, pod, "ended", ready=False)
         del self._pods[name]

@@ -198,12 +198,13 @@ class RemoteAccount:
 
     def commit(self, step: RemoteStep) -> Observed[Any] | None:
         """Do what a step says, or refuse it as Cloudflare would; answer with the object as it is now."""
+        answer: Observed[Any] | None = None
         match step:
             case Create(value=value, zone_id=zone_id):
                 self._check(value, zone_id, "")
                 id_ = self.put(value, zone_id)
                 self._followed(id_, None)
-                answer: Observed[Any] | None = self._shown(self.objects[id_])
+                answer = self._shown(self.objects[id_])
             case Update(id=id_, value=value, changes=changes, zone_id=zone_id):
                 before = self._existing(id_)
                 after = replace(before.value, **{c.field: getattr(value, c.field) for c in changes})
@@ -214,14 +215,11 @@ class RemoteAccount:
             case Delete(id=id_):
                 self._check_deletion(self._existing(id_))
                 del self.objects[id_]
-                answer = None
             case PutConfiguration(tunnel_id=id_, config=config):
                 self._existing(id_)
                 self.configurations[id_] = config
-                answer = None
             case CloseConnections(tunnel_id=id_):
                 self._existing(id_)
-                answer = None
         self.log.append(step)
         return answer
 
@@ -310,7 +308,7 @@ class KeptCloud:
 
     async def tunnels(self, *, fresh: bool = False) -> Sequence[ObservedTunnel]:
         """List the tunnels."""
-        return cast(Sequence[ObservedTunnel], self._list(RemoteKind.TUNNEL, "", fresh=fresh))
+        return cast("Sequence[ObservedTunnel]", self._list(RemoteKind.TUNNEL, "", fresh=fresh))
 
     async def monitors(self, *, fresh: bool = False) -> Sequence[Observed[Monitor]]:
         """List the monitors."""
@@ -318,7 +316,7 @@ class KeptCloud:
 
     async def pools(self, *, fresh: bool = False) -> Sequence[ObservedPool]:
         """List the pools."""
-        return cast(Sequence[ObservedPool], self._list(RemoteKind.POOL, "", fresh=fresh))
+        return cast("Sequence[ObservedPool]", self._list(RemoteKind.POOL, "", fresh=fresh))
 
     async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:
         """List the load balancers of a zone."""
@@ -371,7 +369,7 @@ class KeptCloud:
         elif isinstance(answer, ObservedPool) and isinstance(step, Update):
             # The answer to a write has no verdicts, as with the real one.
             bare = replace(answer, health=replace(answer.health, origins={}))
-            kept[answer.id] = with_known_health(bare, cast(ObservedPool | None, kept.get(answer.id)))
+            kept[answer.id] = with_known_health(bare, cast("ObservedPool | None", kept.get(answer.id)))
         elif answer is not None:
             kept[answer.id] = answer
 

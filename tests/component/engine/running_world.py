@@ -121,11 +121,11 @@ class Operator:
             self._cluster.listeners.remove(self._heard)
             self.queue.close()
 
-    def _heard(self, kind: str, raw: dict[str, Any], gone: bool) -> None:  # noqa: FBT001 - its port
+    def _heard(self, kind: str, raw: dict[str, Any], gone: bool) -> None:
         if any(kind == watched.name for watched in WATCHED):
             asyncio.get_running_loop().call_later(WATCH_LAG_S, self._deliver, kind, raw, gone)
 
-    def _deliver(self, kind: str, raw: dict[str, Any], gone: bool) -> None:  # noqa: FBT001 - as above
+    def _deliver(self, kind: str, raw: dict[str, Any], gone: bool) -> None:
         meta = raw["metadata"]
         if gone:
             self.store.remove(kind, meta["namespace"], meta["name"], meta["uid"])

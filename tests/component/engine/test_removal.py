@@ -195,7 +195,7 @@ async def test_a_health_check_in_use_says_by_whom_and_goes_after_it(world: World
         await world.quiet()
         assert world.condition("HealthCheck", "web") == "False/DeletionBlocked"
         assert "LBPool 'my-pool' still refers to it" in world.message("HealthCheck", "web")
-        assert world.remote.only(Monitor)
+        assert len(world.remote.all(Monitor)) == 1
         patch(world, "LBPool", "my-pool", healthCheckRef=None)
         await world.quiet()
         assert world.cluster.get("HealthCheck", "web") is None
@@ -260,7 +260,7 @@ async def test_a_deleted_load_balancer_without_tunnels_goes(world: World) -> Non
         await world.start()
         await world.quiet()
         assert world.is_ready()
-        assert world.remote.only(LoadBalancer)
+        assert len(world.remote.all(LoadBalancer)) == 1
         world.cluster.delete("LoadBalancer", "web")
         world.cluster.delete("LBPool", "static")
         await world.quiet()
