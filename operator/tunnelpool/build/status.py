@@ -14,7 +14,7 @@ from tunnelpool.build.health import pool_health, serving
 from tunnelpool.build.host import HostIntent, pool_names, winner
 from tunnelpool.build.manifests import child_name
 from tunnelpool.build.pool import effective, requires_tls
-from tunnelpool.build.snapshot import HostSnapshot, PoolSnapshot, Running, Slot, TunnelSnapshot
+from tunnelpool.build.snapshot import HostSnapshot, PoolSnapshot, Raw, Running, Slot, TunnelSnapshot
 from tunnelpool.crd.base import Resource
 from tunnelpool.crd.conditions import Condition, ConditionStatus, drop_condition, set_condition
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
@@ -30,6 +30,17 @@ def pending(resource: Resource, now: datetime) -> dict[str, Any]:
     """Build the status of the first touch, before any call: nothing may take the resource for ready."""
     problem = Problem(Reason.PENDING, "the operator has begun to work on it")
     return _dump(resource, _conditions(resource, problem, now, ready="Unknown"))
+
+
+def unreadable(raw: Raw, message: str, now: datetime) -> dict[str, Any]:
+    """Build the status of a resource whose spec cannot be read: conditions only, the rest is as it was."""
+    status = raw.get("status") or {}
+    before = tuple(Condition.model_validate(one) for one in status.get("conditions") or ())
+    generation: int = raw["metadata"].get("generation") or 0
+    problem = Problem(Reason.INVALID_SPEC, message, stalled=True)
+    conditions = _said(before, generation, problem, now, None)
+    written = [one.model_dump(mode="json", by_alias=True) for one in conditions]
+    return {**status, "observedGeneration": generation, "conditions": written}
 
 
 def tunnel_status(
@@ -169,13 +180,20 @@ def load_balancer_status(
 def _conditions(
     resource: Resource, problem: Problem | None, now: datetime, *, ready: ConditionStatus | None = None
 ) -> tuple[Condition, ...]:
-    generation = resource.metadata.generation
+    return _said(resource.status.conditions, resource.metadata.generation, problem, now, ready)
+
+
+def _said(
+    before: tuple[Condition, ...],
+    generation: int,
+    problem: Problem | None,
+    now: datetime,
+    ready: ConditionStatus | None,
+) -> tuple[Condition, ...]:
     status: ConditionStatus = ready or ("True" if problem is None else "False")
     reason = problem.reason if problem else Reason.READY
     message = problem.message if problem else _READY_MESSAGE
-    found = set_condition(
-        resource.status.conditions, "Ready", status, reason, message, generation=generation, now=now
-    )
+    found = set_condition(before, "Ready", status, reason, message, generation=generation, now=now)
     abnormal = "Stalled" if problem is not None and problem.stalled else "Reconciling" if problem else None
     for name in ("Reconciling", "Stalled"):
         if name == abnormal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,6 +19,8 @@ from tunnelpool.build.status import (
     load_balancer_status,
     tunnel_status,
 )
+from tunnelpool.build.status import unreadable as unreadable_status
+from tunnelpool.crd.parsing import InvalidResourceError, parse
 from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
@@ -87,6 +89,9 @@ class Decider:
 
     async def decide(self, key: Key) -> Decision:
         """Look, and decide."""
+        unreadable = self._topology.unreadable(key)
+        if unreadable:
+            return self._left_alone(unreadable)
         match key:
             case TunnelKey():
                 return await self._tunnel(key)
@@ -96,6 +101,17 @@ class Decider:
                 return await self._pool(key)
             case HostKey():
                 return await self._host(key)
+
+    def _left_alone(self, unreadable: Iterable[tuple[str, Raw]]) -> Decision:
+        """Touch nothing that a resource has a say about which this version cannot read; say so of it."""
+        statuses = []
+        for kind, raw in unreadable:
+            try:
+                parse(kind, raw)
+            except InvalidResourceError as error:
+                told = unreadable_status(raw, str(error), self._now())
+                statuses.append(StatusWrite(kind, raw, told))
+        return Decision(statuses=tuple(statuses))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now(), UTC)

@@ -127,6 +127,53 @@ class Cluster(Protocol):
         """Post an Event about an object; failing to is logged and harmless."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """What stands in the Lease by which one process of several is the writer."""
+
+    holder: str
+    """Identity of the process; empty once it was given back."""
+    duration_s: int
+    """How long after the last renewal that was seen nobody else may take it."""
+    acquired_at: float
+    """Seconds since the epoch, for people; nobody reckons with another machine's clock."""
+    renewed_at: float
+    """Likewise; a new value tells that the holder lives."""
+    transitions: int
+    """How often the holder has changed."""
+    version: str = ""
+    """The API's version of what was read; empty for what is to be created."""
+
+
+class LeaseBook(Protocol):
+    """Where the Lease stands. Both methods raise `ApiError` and nothing else, and end within seconds."""
+
+    async def read(self) -> LeaseRecord | None:
+        """Read the record; None if there is none."""
+
+    async def write(self, record: LeaseRecord) -> LeaseRecord:
+        """Create or replace the record; answer with it as it stands.
+
+        Raises:
+            AlreadyExistsError: it was to be created, and is there.
+            StaleError: it is not of the version that was read any more.
+            NotFoundError: it was to be replaced, and is gone.
+
+        """
+
+
+class Fence(Protocol):
+    """What every write to either API must pass, just before it is sent (law 11)."""
+
+    def limit(self, timeout_s: float) -> float:
+        """Answer with the time that the write may take: `timeout_s`, or less.
+
+        Raises:
+            NotLeaderError: this process may not write (any more).
+
+        """
+
+
 class Clock(Protocol):
     """Time, so that tests can step it."""
 

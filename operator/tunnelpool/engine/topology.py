@@ -28,6 +28,7 @@ class Topology:
         self.store = store
         self._credentials = credentials
         self._parsed: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._unreadable: dict[tuple[str, str, str], tuple[str, Raw]] = {}
         store.add_index("tunnels-by-pool", "Tunnel", _tunnel_pool)
         store.add_index("tunnels-by-host", "Tunnel", _host)
         store.add_index("balancers-by-host", "LoadBalancer", _host)
@@ -39,6 +40,7 @@ class Topology:
             store.add_index(f"{kind}-by-tunnel", kind, _tunnel_of_child)
         for kind in KINDS:
             store.add_index(f"{kind}-by-credentials", kind, self._secret_of)
+        store.add_listener(self._note_unreadable)
 
     # -- typed access ---------------------------------------------------------------------------
 
@@ -50,6 +52,8 @@ class Topology:
     def typed(self, kind: Literal["HealthCheck"], raw: Raw) -> HealthCheck | None: ...
     @overload
     def typed(self, kind: Literal["LoadBalancer"], raw: Raw) -> LoadBalancer | None: ...
+    @overload
+    def typed(self, kind: str, raw: Raw) -> Resource | None: ...
     def typed(self, kind: str, raw: Raw) -> Any:
         """Read a resource; None if its spec cannot be read (its own reconciliation says so)."""
         meta = raw["metadata"]
@@ -110,6 +114,18 @@ class Topology:
         """List the LoadBalancers that name a pool, as a pool or as the fallback."""
         raws = self.store.by("balancers-by-pool", f"{namespace}/{pool}")
         return oldest_first(one for raw in raws if (one := self.typed("LoadBalancer", raw)))
+
+    def unreadable(self, key: Key) -> tuple[tuple[str, Raw], ...]:
+        """List by kind the resources that concern a key and cannot be read: it must be left as it is."""
+        return tuple((kind, raw) for kind, raw in self._unreadable.values() if key in self.keys_of(kind, raw))
+
+    def _note_unreadable(self, kind: str, before: Raw | None, after: Raw | None) -> None:
+        if kind not in KINDS:
+            return
+        if before is not None:
+            self._unreadable.pop((kind, *_place(before)), None)
+        if after is not None and self.typed(kind, after) is None:
+            self._unreadable[kind, *_place(after)] = (kind, after)
 
     # -- names and keys -------------------------------------------------------------------------
 
@@ -256,6 +272,10 @@ def _age(resource: Resource) -> tuple[float, str, str]:
     meta = resource.metadata
     created = meta.creation_timestamp.timestamp() if meta.creation_timestamp else float("inf")
     return created, meta.namespace, meta.name
+
+
+def _place(raw: Raw) -> tuple[str, str]:
+    return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
 
 
 def _remote_name(raw: Raw) -> str:

@@ -296,3 +296,39 @@ async def test_a_resource_is_worked_on_with_the_secret_that_it_names(world: Worl
         assert {one.title for one in world.remote.all(LoadBalancer)} == {HOST, "my.example.org"}
         assert world.operator is not None
         assert world.operator.credentials.account_id(own) == ACCOUNT_ID
+
+
+async def test_a_resource_that_cannot_be_read_says_so_and_nothing_that_it_has_a_say_about_is_touched(
+    world: World,
+) -> None:
+    async with world:
+        apply_quickstart(world)
+        world.cluster.apply(
+            "LoadBalancer", "web", {"hostname": HOST, "pools": ["my-pool"], "fallbackRef": {"name": "static"}}
+        )
+        await world.start()
+        await world.quiet()
+        written = len(world.remote.log)
+        for kind, name, broken in (
+            ("Tunnel", "web", {"replicas": -1}),
+            ("LBPool", "my-pool", {"minimumOrigins": "many"}),
+            ("LBPool", "static", {"origins": [{"name": "bad name"}]}),
+            ("HealthCheck", "web", {"type": "carrier pigeon"}),
+            ("LoadBalancer", "web", {"steeringPolicy": "wild"}),
+        ):
+            patch(world, kind, name, **broken)
+            await world.quiet(for_s=20)
+            assert world.condition(kind, name) == "False/InvalidSpec", kind
+            assert f"{kind} default/{name}: spec.{next(iter(broken))}" in world.message(kind, name)
+        await world.restart()
+        await world.quiet()
+        assert len(world.remote.log) == written
+        assert len(world.remote.answering(HOST)) == 3
+        patch(world, "Tunnel", "web", replicas=3)
+        patch(world, "LBPool", "my-pool", minimumOrigins=2)
+        apply_static(world)
+        patch(world, "HealthCheck", "web", type="https")
+        patch(world, "LoadBalancer", "web", steeringPolicy="off")
+        await world.quiet()
+        assert len(world.remote.log) == written
+        assert world.is_ready()
