@@ -22,13 +22,16 @@ from tunnelpool.watch.settings import EndlessBackoff
 from tunnelpool.watch.sweep import sweep, without_managed_fields
 
 SWEEP_EVERY_S: Final = 1800.0
+DEAF_AFTER_S: Final = 300.0
+"""Silence after which a watch is given up, if the API server answers otherwise."""
 _BEGIN_WITHIN_S: Final = 30.0
+_SWEEP_AGAIN_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 class FeedError(Exception):
-    """kopf has ended by itself: the program should end too and be started anew."""
+    """kopf has ended or does not hear: the program should end and be started anew."""
 
 
 class Feed:
@@ -44,6 +47,7 @@ class Feed:
         kinds: Sequence[Kind] = WATCHED,
         begin_within_s: float = _BEGIN_WITHIN_S,
         sweep_every_s: float = SWEEP_EVERY_S,
+        deaf_after_s: float = DEAF_AFTER_S,
     ) -> None:
         self._sink = sink
         self._lister = lister
@@ -52,6 +56,7 @@ class Feed:
         self._kinds = kinds
         self._begin_within_s = begin_within_s
         self._sweep_every_s = sweep_every_s
+        self._deaf_after_s = deaf_after_s
         self._to_sweep: asyncio.Queue[Kind] = asyncio.Queue()
         self._hearing: Hearing | None = None
 
@@ -70,20 +75,39 @@ class Feed:
         """Feed the store until cancelled.
 
         Raises:
-            FeedError: kopf has ended by itself.
+            FeedError: kopf has ended by itself, or a watch is dead.
 
         """
         for kind in self._kinds:
             await self._list(kind)
         informer = await self._begin()
-        sweeper = asyncio.create_task(self._sweep_for_ever(), name="feed sweeper")
+        tasks = [
+            asyncio.create_task(self._until_failed(informer), name="feed"),
+            asyncio.create_task(self._sweep_for_ever(), name="feed sweeper"),
+            asyncio.create_task(self._until_deaf(), name="feed hearing"),
+        ]
         try:
-            failure = await asyncio.shield(informer.ended)
-            raise FeedError("kopf has ended by itself") from failure
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # none of them ends but by an error
         finally:
-            sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await informer.stop()
+
+    async def _until_failed(self, informer: Informer) -> None:
+        failure = await asyncio.shield(informer.failed)
+        raise FeedError("kopf has ended by itself; its log says why") from failure
+
+    async def _until_deaf(self) -> None:
+        """End the feed if a watch stays silent although the API server answers."""
+        while True:
+            await asyncio.sleep(self._deaf_after_s / 5)
+            ages = self.ages()
+            for kind in self._kinds:
+                if ages[kind.name] > self._deaf_after_s and await self._sweep(kind):
+                    raise FeedError(f"the API server answers, but the watch of {kind.plural} is silent")
 
     async def _list(self, kind: Kind) -> None:
         for pause_s in EndlessBackoff():
@@ -121,10 +145,10 @@ class Feed:
             await informer.stop()
 
     async def _has_begun(self, informer: Informer, hearing: Hearing, news: asyncio.Event) -> bool:
-        informer.ended.add_done_callback(lambda _: news.set())
+        informer.failed.add_done_callback(lambda _: news.set())
         try:
             async with asyncio.timeout(self._begin_within_s):
-                while hearing.unheard() and not informer.ended.done():
+                while hearing.unheard() and not informer.failed.done():
                     await news.wait()
                     news.clear()
         except TimeoutError:
@@ -142,18 +166,17 @@ class Feed:
             for kind in kinds:
                 await self._sweep(kind)
 
-    async def _sweep(self, kind: Kind) -> None:
+    async def _sweep(self, kind: Kind) -> bool:
+        """Sweep a kind; answer whether it could be listed."""
         try:
             gone = await sweep(kind, self._namespaces, self._lister, self._sink)
         except ApiError as error:
-            _log.warning("cannot sweep %s, the next sweep will: %s", kind.plural, error.message)
-            self._to_sweep_later(kind)
-            return
+            _log.warning("cannot sweep %s, will try again: %s", kind.plural, error.message)
+            asyncio.get_running_loop().call_later(_SWEEP_AGAIN_S, self._to_sweep.put_nowait, kind)
+            return False
         if gone:
             _log.info("%d %s were deleted unseen", gone, kind.plural)
-
-    def _to_sweep_later(self, kind: Kind) -> None:
-        asyncio.get_running_loop().call_later(60.0, self._to_sweep.put_nowait, kind)
+        return True
 
     def _deliver(self, kind: Kind, gone: bool, raw: dict[str, Any]) -> None:
         meta = raw["metadata"]

@@ -21,7 +21,11 @@ from tunnelpool.watch.hearing import Hearing
 from tunnelpool.watch.ports import Access, Connect
 from tunnelpool.watch.settings import operator_settings
 
-_STOP_S: Final = 15.0
+_STOP_S: Final = 6.0
+"""How long kopf may take to end when it is asked to: it gives 5 s to tasks that do not."""
+_STOP_FAILED_S: Final = 1.0
+"""Likewise after it has failed, when it often never ends."""
+_CANCEL_EVERY_S: Final = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -45,27 +49,35 @@ class Informer:
         self._connect = connect
         self._hearing = hearing
         self._deliver = deliver
-        self._home: asyncio.AbstractEventLoop | None = None
+        # A daemon: should kopf hang on its way out, it must not keep the program from ending.
+        self._thread = threading.Thread(
+            target=self._main, args=(asyncio.get_running_loop(),), name="kopf", daemon=True
+        )
         self._stop: Callable[[], None] = lambda: None
+        self._break_off: Callable[[], None] = lambda: None
         self._stopping = threading.Event()
-        self.ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-        """Set when kopf has ended: to what ended it, or None if it was asked to end."""
+        self._ended = asyncio.Event()
+        self.failed: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        """Done when kopf ends without being asked to: what ended it, None if only kopf's log knows."""
 
     def start(self) -> None:
         """Start the thread."""
-        self._home = asyncio.get_running_loop()
-        # A daemon: should kopf hang on its way out, it must not keep the program from ending.
-        threading.Thread(target=self._main, args=(self._home,), name="kopf", daemon=True).start()
+        self._thread.start()
 
     async def stop(self) -> None:
-        """Ask kopf to end and wait until it has."""
+        """Ask kopf to end, wait until it has, and cancel all that it does if it does not."""
         self._stopping.set()
         self._stop()
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await asyncio.shield(self.ended)
-        except TimeoutError:
-            _log.error("kopf has not ended within %.0f s; it is left behind", _STOP_S)
+        for last_resort in (self._break_off, lambda: None):
+            try:
+                async with asyncio.timeout(_STOP_FAILED_S if self.failed.done() else _STOP_S):
+                    await self._ended.wait()
+            except TimeoutError:
+                last_resort()
+            else:
+                self._thread.join()  # it has nothing left to do
+                return
+        _log.error("kopf does not end; its thread is left behind")
 
     def _main(self, home: asyncio.AbstractEventLoop) -> None:
         failure: BaseException | None = None
@@ -73,17 +85,18 @@ class Informer:
             asyncio.run(self._serve(home))
         except BaseException as error:  # noqa: BLE001 - handed to the starter, whatever it is
             failure = error
-        if not home.is_closed():
-            home.call_soon_threadsafe(self._finish, failure)
+        _call_in(home, self._ends, failure)
+        _call_in(home, self._ended.set)
 
-    def _finish(self, failure: BaseException | None) -> None:
-        if not self.ended.done():
-            self.ended.set_result(failure)
+    def _ends(self, failure: BaseException | None) -> None:
+        if not self._stopping.is_set() and not self.failed.done():
+            self.failed.set_result(failure)
 
     async def _serve(self, home: asyncio.AbstractEventLoop) -> None:
         stop_flag = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._stop = lambda: _call_in(loop, stop_flag.set)
+        self._break_off = lambda: _call_in(loop, _cancel_until_ended, loop)
         if self._stopping.is_set():  # asked to stop before there was a flag to set
             return
         logging.getLogger("kopf._core.reactor.running").addFilter(_is_not_about_signals)
@@ -102,6 +115,12 @@ class Informer:
         async def login(**_: Any) -> kopf.AiohttpSession:
             access = await self._connect()
             return kopf.AiohttpSession(server=access.server, aiohttp_session=self._session(access))
+
+        @kopf.on.cleanup(registry=registry, id="cleanup")
+        async def clean_up(**_: Any) -> None:
+            # When a watcher fails, kopf begins to end but may never finish: another watcher that was
+            # about to reconnect swallows its cancellation and waits for a session that is closed.
+            _call_in(home, self._ends, None)
 
         for kind in self._kinds:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.name)(
@@ -134,6 +153,13 @@ def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *argume
         loop.call_soon_threadsafe(call, *arguments)
     except RuntimeError:  # that loop has ended: there is nobody left to tell
         _log.debug("the event loop has ended before %s", getattr(call, "__name__", call))
+
+
+def _cancel_until_ended(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel again and again: a watcher of kopf that is reconnecting swallows what comes at that moment."""
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.call_later(_CANCEL_EVERY_S, _cancel_until_ended, loop)
 
 
 def _is_not_about_signals(record: logging.LogRecord) -> bool:
