@@ -3,6 +3,7 @@
 import random
 import socket
 import struct
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 # 127.0 is where everybody else listens; 127.255 ends in the broadcast address.
@@ -59,11 +60,12 @@ class AddressPool:
         self._freed.append(address)
 
 
-def claim_block() -> LoopbackBlock:
-    """Claim a block that no other cluster of this network namespace has. RuntimeError if all are taken."""
-    numbers = list(range(FIRST, LAST + 1))
-    random.shuffle(numbers)
-    for number in numbers:
+def claim_block(numbers: Sequence[int] = range(FIRST, LAST + 1)) -> LoopbackBlock:
+    """Claim one of `numbers` that no other cluster of this network namespace has.
+
+    Raises RuntimeError if all of them are taken.
+    """
+    for number in random.sample(numbers, len(numbers)):
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             claim.bind(control_name(number))
@@ -73,7 +75,7 @@ def claim_block() -> LoopbackBlock:
         claim.listen()
         claim.setblocking(False)  # noqa: FBT003 - positional only
         return LoopbackBlock(number, claim)
-    raise RuntimeError(f"all of 127.{FIRST} to 127.{LAST} are claimed by running clusters")
+    raise RuntimeError("running clusters have claimed every block of 127/8 that was asked for")
 
 
 def control_name(number: int) -> str:

@@ -3,30 +3,33 @@
 import subprocess
 import sys
 
+import pytest
+
 from devcluster.loopback import claim_block, free_port
 
 
 def test_no_two_clusters_have_the_same_block() -> None:
-    blocks = [claim_block() for _ in range(20)]
-    assert len({block.number for block in blocks}) == 20
+    blocks = [claim_block() for _ in range(60)]
+    assert len({block.number for block in blocks}) == 60
+    taken = blocks[0].number
+    with pytest.raises(RuntimeError, match="running clusters have claimed every block"):
+        claim_block([taken])
     for block in blocks:
         block.close()
+    claim_block([taken]).close()
 
 
 def test_a_block_is_free_again_when_its_process_is_killed() -> None:
-    program = (
-        "import os; from devcluster.loopback import claim_block; print(claim_block().number, flush=True); "
-    )
-    program += "os.kill(os.getpid(), 9)"
+    program = """
+import os
+from devcluster.loopback import claim_block
+print(claim_block().number, flush=True)
+os.kill(os.getpid(), 9)
+"""
     done = subprocess.run(  # noqa: S603 - ours
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    number = int(done.stdout)
-    held = []
-    while number not in {block.number for block in held}:
-        held.append(claim_block())  # RuntimeError, were it still claimed
-    for block in held:
-        block.close()
+    claim_block([int(done.stdout)]).close()
 
 
 def test_pools_of_a_block_do_not_overlap() -> None:

@@ -14,6 +14,7 @@ from devcluster.processes import Launch, Mount, StartError, launch
 from devcluster.testing import eventually
 
 PATH = {"PATH": os.defpath}
+SLEEP_S = str(10**6 + os.getpid())  # tells our own sleeping processes from those of other runs
 
 
 @pytest.fixture
@@ -109,12 +110,13 @@ async def test_a_second_program_joins_the_namespaces_of_the_first(isolated: Path
 async def test_descendants_end_with_their_program_even_in_sessions_of_their_own(
     isolated: Path, *, isolate: bool
 ) -> None:
-    script = f"sleep 987654 & echo $! ; {'setsid sleep 987654 &' if isolate else ''} exec sleep 987654"
+    sleep = f"sleep {SLEEP_S}"
+    script = f"{sleep} & {f'setsid {sleep} &' if isolate else ''} exec {sleep}"
     process = await launch(shell(script, isolated if isolate else None), asyncio.subprocess.DEVNULL)
-    eventually(lambda: len(running("sleep 987654")) == (3 if isolate else 2))
+    eventually(lambda: len(running(sleep)) == (3 if isolate else 2))
     process.send(signal.SIGKILL)
     await process.wait()
-    eventually(lambda: running("sleep 987654") == [])
+    eventually(lambda: running(sleep) == [])
 
 
 @pytest.mark.parametrize("isolate", [True, False])
@@ -125,13 +127,13 @@ from pathlib import Path
 from devcluster.processes import Launch, launch
 async def main():
     root = Path({str(isolated)!r}) if {isolate} else None
-    await launch(Launch(["sleep", "876543"], {PATH!r}, root=root), 2)
+    await launch(Launch(["sleep", "{SLEEP_S}"], {PATH!r}, root=root), 2)
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
     run = subprocess.run([sys.executable, "-c", program], check=False, cwd=tmp_path)  # noqa: S603 - ours
     assert run.returncode == -signal.SIGKILL
-    eventually(lambda: running("sleep 876543") == [])
+    eventually(lambda: running(f"sleep {SLEEP_S}") == [])
 
 
 def running(command: str) -> list[int]:

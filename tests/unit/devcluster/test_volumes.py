@@ -19,7 +19,7 @@ def visible(folder: Path) -> dict[str, bytes]:
         for entry in folder.iterdir()
         if not entry.name.startswith("..")
         for path in (entry.rglob("*") if entry.is_dir() else [entry])
-        if path.is_file()
+        if not path.is_dir()
     }
 
 
