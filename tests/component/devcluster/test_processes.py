@@ -169,4 +169,4 @@ async def test_without_namespaces_paths_are_rewritten_and_variables_tell_the_res
 async def test_the_isolation_can_be_chosen(tmp_path: Path) -> None:
     assert isinstance(await choose_isolation(tmp_path, "environment"), EnvironmentOnly)
     chosen = await choose_isolation(tmp_path)
-    assert chosen.name == "namespaces" or chosen.limits.startswith("user namespaces are not allowed")
+    assert chosen.name == "namespaces" or chosen.limits.startswith("without user namespaces")

@@ -51,7 +51,7 @@ class EnvironmentOnly(Isolation):
 
     name = "environment"
     limits = (
-        "user namespaces are not allowed here: containers see mounts only where arguments or environment "
+        "without user namespaces containers see mounts only where arguments or environment "
         "name their paths, Service names only by DEVCLUSTER_HOSTS, and the ServiceAccount only by KUBECONFIG"
     )
 
