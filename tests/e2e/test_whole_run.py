@@ -6,6 +6,7 @@ import pytest
 
 from demo.audit import Use
 from demo.decoys import ours
+from demo.installation import NAMESPACE
 from demo.scene import PREFIX
 from demo.stage import Stage
 from demo.waiting import NotYetError, wait_for
@@ -28,10 +29,15 @@ async def test_when_every_resource_is_deleted_nothing_of_ours_is_left_anywhere(t
 async def test_the_operator_uses_what_it_is_granted_and_is_granted_what_it_uses(
     theatre: Stage, request: pytest.FixtureRequest
 ) -> None:
-    role = await theatre.cluster.api.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/tunnelpool")
+    rbac = "/apis/rbac.authorization.k8s.io/v1"
+    roles = [
+        await theatre.cluster.find(f"{rbac}/clusterroles/tunnelpool"),
+        await theatre.cluster.find(f"{rbac}/namespaces/{NAMESPACE}/roles/tunnelpool"),
+    ]
     granted = {
         Use(group, resource, verb)
-        for rule in role["rules"]
+        for role in roles
+        for rule in (role or {}).get("rules", ())
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]

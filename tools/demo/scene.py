@@ -11,7 +11,7 @@ from uuid import uuid4
 from demo.decoys import COLLECTIONS
 from demo.kstatus import condition, explain
 from demo.stage import ZONE, Stage
-from demo.traffic import steady_traffic
+from demo.traffic import steady_traffic, visit
 from demo.waiting import NotYetError, wait_for
 
 PREFIX = "scene-"
@@ -108,6 +108,10 @@ class Scene:
         """Wait until a visitor of the host name is answered by a source."""
         async with steady_traffic(self.stage.edge.facts, self.hostname, 5.0) as traffic:
             await traffic.wait_settled(source, for_s=0.5, within_s=WITHIN_S)
+
+    async def page(self) -> Json:
+        """Visit the host name once; returns the application's JSON, empty if something else answered."""
+        return await visit(self.stage.edge.facts, self.hostname)
 
     async def remote(self) -> list[str]:
         """Name what the edge holds of this scene: objects that carry its namespace or names."""

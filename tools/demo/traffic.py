@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -101,6 +101,22 @@ def _source(body: dict[str, object]) -> str:
     if body.get("served_by") == FALLBACK:
         return FALLBACK
     return TUNNELS if "pod" in body else STRANGER
+
+
+async def visit(facts: EdgeFacts, hostname: str) -> dict[str, Any]:
+    """Visit a host name once; returns the JSON of the answer, empty if it was none."""
+    address, port = facts.door
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session,
+        session.get(
+            f"https://{address}:{port}/",
+            headers={"Host": hostname},
+            server_hostname=hostname,
+            ssl=facts.visitor_tls(),
+        ) as answer,
+    ):
+        said: dict[str, Any] = await answer.json() if answer.content_type == "application/json" else {}
+        return said
 
 
 @asynccontextmanager

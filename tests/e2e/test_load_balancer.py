@@ -1,0 +1,57 @@
+"""A LoadBalancer with a fallback: over to it, back from it, and both told."""
+
+from __future__ import annotations
+
+from demo.fallback import NAME as FALLBACK
+from demo.scene import Scene
+from demo.stage import HOSTNAME, Stage
+from demo.traffic import TUNNELS
+from demo.waiting import NotYetError, wait_for
+
+
+async def events(scene: Scene) -> set[str]:
+    found = await scene.stage.cluster.api.get(f"/apis/events.k8s.io/v1/namespaces/{scene.namespace}/events")
+    return {one["reason"] for one in found["items"] if one["regarding"]["kind"] == "LoadBalancer"}
+
+
+async def wait_event(scene: Scene, reason: str) -> None:
+    async def look() -> None:
+        if reason not in (seen := await events(scene)):
+            raise NotYetError(f"events: {sorted(seen)}")
+
+    await wait_for(f"an Event {reason}", look, within_s=45)
+
+
+async def test_when_its_last_connector_dies_the_fallback_answers_until_it_is_back(
+    theatre: Stage, scene: Scene
+) -> None:
+    fallback = {
+        "name": "outside",
+        "address": theatre.fallback.address,
+        "port": theatre.fallback.port,
+        "hostHeader": HOSTNAME,
+    }
+    await scene.put("HealthCheck", "web", {"path": "/healthz"})
+    await scene.put("LBPool", scene.pool, {"healthCheckRef": {"name": "web"}})
+    await scene.put("LBPool", f"{scene.pool}-outside", {"origins": [fallback]})
+    await scene.put(
+        "LoadBalancer",
+        "web",
+        {
+            "hostname": scene.hostname,
+            "pools": [scene.pool],
+            "fallbackRef": {"name": f"{scene.pool}-outside"},
+            "steeringPolicy": "off",
+        },
+    )
+    await scene.tunnel(replicas=1)
+    await scene.wait_current()
+    await scene.wait_answered_by(TUNNELS)
+    await theatre.kill_connector("web", 0, scene.namespace)
+    await scene.wait_answered_by(FALLBACK)
+    await wait_event(scene, "FailedOver")
+    assert (await scene.status("loadbalancers", "web"))["onFallback"] is True
+    await theatre.release_connector("web", 0, scene.namespace)
+    await scene.wait_answered_by(TUNNELS)
+    await wait_event(scene, "FailedBack")
+    assert (await scene.status("loadbalancers", "web"))["servingPool"] == scene.pool
