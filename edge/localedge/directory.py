@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from localedge.api.accounts import Accounts
 from localedge.api.configurations import configuration_of
 from localedge.clock import Clock
 from localedge.state.connections import ConnectionLedger
-from localedge.state.store import Store
 from localedge.tunnel.interface import ConnectionInfo, TunnelConfiguration
 
 NOT_FOUND = "Unauthorized: Tunnel not found"
@@ -18,25 +18,25 @@ WRONG_SECRET = "Unauthorized: Invalid tunnel secret"  # noqa: S105 - a message, 
 
 
 class Directory:
-    """The account's side of `localedge.tunnel.interface.TunnelDirectory`."""
+    """The accounts' side of `localedge.tunnel.interface.TunnelDirectory`."""
 
-    def __init__(self, account_id: str, store: Store, ledger: ConnectionLedger, clock: Clock) -> None:
-        self._account_id = account_id
-        self._store = store
+    def __init__(self, accounts: Accounts, ledger: ConnectionLedger, clock: Clock) -> None:
+        self._accounts = accounts
         self._ledger = ledger
         self._clock = clock
 
     def authenticate(self, account_tag: str, tunnel_id: str, secret: bytes) -> str | None:
         """Tell why a connector may not register; None if it may."""
-        tunnel = self._store.state.tunnels.get(tunnel_id)
-        if tunnel is None or tunnel.deleted_at is not None or account_tag != self._account_id:
+        account = self._accounts.find(account_tag)
+        tunnel = account.store.state.tunnels.get(tunnel_id) if account is not None else None
+        if tunnel is None or tunnel.deleted_at is not None:
             return NOT_FOUND
         return None if hmac.compare_digest(tunnel.secret, secret) else WRONG_SECRET
 
     def configuration(self, tunnel_id: str) -> TunnelConfiguration | None:
         """Tell what to push; None for a locally managed tunnel."""
-        tunnel = self._store.state.tunnels.get(tunnel_id)
-        return None if tunnel is None else configuration_of(tunnel)
+        found = self._accounts.of_tunnel(tunnel_id)
+        return None if found is None else configuration_of(found[1])
 
     def connected(self, connection: ConnectionInfo) -> None:
         """Note a connection."""
@@ -48,13 +48,14 @@ class Directory:
 
     def local_configuration(self, tunnel_id: str, config: Mapping[str, Any]) -> None:
         """Keep what a locally managed connector says that it serves."""
-        tunnel = self._store.state.tunnels.get(tunnel_id)
-        if tunnel is None or tunnel.config_src != "local":
+        found = self._accounts.of_tunnel(tunnel_id)
+        if found is None or found[1].config_src != "local":
             return
+        account, tunnel = found
         changed = replace(
             tunnel,
             config=config,
             config_version=tunnel.config_version + 1,
             config_created_at=self._clock.timestamp(),
         )
-        self._store.commit(self._store.state.with_tunnel(changed))
+        account.store.commit(account.store.state.with_tunnel(changed))

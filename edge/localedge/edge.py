@@ -14,27 +14,30 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from localedge.api.account import Account
+from localedge.api.accounts import Accounts
 from localedge.api.faults import Faults
 from localedge.api.gateway import Gateway, application
-from localedge.api.zones import new_zone
+from localedge.api.rate_limit import RateLimit
 from localedge.clock import Clock
+from localedge.control.accounts import AccountOffice
 from localedge.control.panel import Panel
+from localedge.control.pretences import Pretences
 from localedge.dataplane.address_leg import AddressLeg
 from localedge.dataplane.frontdoor import FrontDoor
 from localedge.dataplane.routing import Router
+from localedge.dataplane.sight import Sight
 from localedge.dataplane.tunnel_leg import TunnelLeg
 from localedge.directory import Directory
 from localedge.journal import Journals
-from localedge.options import EdgeOptions
-from localedge.plan import PLANS
+from localedge.options import FIRST_ACCOUNT, EdgeOptions
 from localedge.probe.book import HealthBook
 from localedge.probe.round import Prober
 from localedge.probe.schedule import ProbeSchedule
 from localedge.state.connections import ConnectionLedger
 from localedge.state.identifiers import Identifiers
-from localedge.state.records import State
 from localedge.state.store import Store, VisibleState
-from localedge.state.tokens import PERMISSION_GROUPS, Token, Tokens, read_only
+from localedge.state.tokens import Token
+from localedge.tenants import Shared, Tenants
 from localedge.tunnel.interface import TunnelDirectory, Tunnels
 
 logger = logging.getLogger(__name__)
@@ -69,7 +72,7 @@ class TlsContexts:
 
 
 class Edge:
-    """A running stand-in for Cloudflare with one account."""
+    """A running stand-in for Cloudflare."""
 
     def __init__(
         self,
@@ -81,36 +84,53 @@ class Edge:
         self.options = options
         self.clock = clock or Clock(speed=options.speed)
         chance = random.Random(secrets.randbits(64) if options.seed is None else options.seed)  # noqa: S311 - ids of a stand-in
-        identifiers = Identifiers(chance)
+        self._identifiers = Identifiers(chance)
         self.journals = Journals()
-        self.store = Store(self.clock, _initial(options, identifiers, self.clock))
         self.ledger = ConnectionLedger(self.clock, options.lags)
-        account_id = identifiers.hex32()
-        self.terminator = terminator(Directory(account_id, self.store, self.ledger, self.clock))
-        self.full_token = Token(identifiers.hex32(), identifiers.token(), PERMISSION_GROUPS)
-        self.read_only_token = Token(identifiers.hex32(), identifiers.token(), read_only())
+        self.accounts = Accounts()
+        self.terminator = terminator(Directory(self.accounts, self.ledger, self.clock))
         self.book = HealthBook()
-        self._background: set[asyncio.Task[None]] = set()
-        self.account = self._account(account_id, identifiers)
         self.faults = Faults()
-        visible = VisibleState(self.store, self.clock, options.lags)
+        self.limit = RateLimit(self.clock, options.rate_limit)
+        self._background: set[asyncio.Task[None]] = set()
         self._addresses = AddressLeg(options.origin_ca)
         tunnels = TunnelLeg(self.terminator, self.ledger, chance)
+        self._prober = Prober(tunnels, self._addresses)
+        self._sight = Sight()
         router = Router(tunnels, self._addresses, self.book.verdict, chance)
-        self.front_door = FrontDoor(visible, router, self.journals.requests, self.clock, chance, options.colo)
-        self._schedule = ProbeSchedule(
-            visible, Prober(tunnels, self._addresses), self.book, self.clock, self.journals.probes
+        self.front_door = FrontDoor(
+            self._sight, router, self.journals.requests, self.clock, chance, options.colo
         )
-        self._probing: asyncio.Task[None] | None = None
+        self._schedules: list[ProbeSchedule] = []
+        self._probing: list[asyncio.Task[None]] = []
+        self._started = False
         self._api: web.AppRunner | None = None
+        self.tenants = self._tenants()
+
+    @property
+    def account(self) -> Account:
+        """The first account."""
+        return self.accounts.first
+
+    @property
+    def store(self) -> Store:
+        """The objects of the first account."""
+        return self.account.store
+
+    @property
+    def full_token(self) -> Token:
+        """The token that may do all in the first account."""
+        return self.tenants.opened[0].full_token
+
+    @property
+    def read_only_token(self) -> Token:
+        """The token that may read all in the first account."""
+        return self.tenants.opened[0].read_only_token
 
     async def start(self, tls: TlsContexts) -> Ports:
         """Start all listeners and the monitors."""
         options = self.options
-        app = application()
-        Gateway(self.account, self.faults, self.journals.calls).attach(app)
-        Panel(self.account, options.lags, self.faults, self.journals).attach(app)
-        self._api = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._api = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         await self._api.setup()
         await web.TCPSite(self._api, options.host, options.api_port, backlog=1024).start()
         ports = Ports(
@@ -119,14 +139,17 @@ class Edge:
             https=await self.front_door.start(options.host, options.https_port, tls.https),
             tunnel=await self.terminator.start(options.host, options.tunnel_port, tls.tunnel),
         )
-        self._probing = asyncio.create_task(self._schedule.run(), name="monitors")
+        self._started = True
+        for schedule in self._schedules:
+            self._probe(schedule)
         return ports
 
     async def close(self) -> None:
         """Stop everything; safe after a start that failed."""
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        self.faults.clear()
+        for task in self._probing:
+            task.cancel()
+        await asyncio.gather(*self._probing, return_exceptions=True)
         await self.front_door.close()
         if self._api is not None:
             await self._api.cleanup()
@@ -136,25 +159,44 @@ class Edge:
         await self.terminator.close()
         await self._addresses.close()
 
-    def _account(self, account_id: str, identifiers: Identifiers) -> Account:
-        plan = PLANS[self.options.plan]
-        tokens = Tokens()
-        tokens.add(self.full_token)
-        tokens.add(self.read_only_token)
-        return Account(
-            id=account_id,
-            name="Local Edge",
-            plan=plan if self.options.load_balancing else plan.without_load_balancing(),
-            store=self.store,
-            tokens=tokens,
-            ledger=self.ledger,
-            tunnels=self.terminator,
-            book=self.book,
-            clock=self.clock,
-            identifiers=identifiers,
-            healthy_connections=self.options.healthy_connections,
-            background=self._run,
+    def _application(self) -> web.Application:
+        app = application()
+        Gateway(self.accounts, self.faults, self.limit, self.clock, self.journals.calls).attach(app)
+        Panel(self.accounts, self.clock, self.options.lags, self.limit, self.faults, self.journals).attach(
+            app
         )
+        AccountOffice(self.accounts, self.tenants, self._identifiers).attach(app)
+        Pretences(self.accounts, self.ledger, self.book, self.clock).attach(app)
+        return app
+
+    def _tenants(self) -> Tenants:
+        options = self.options
+        shared = Shared(
+            clock=self.clock,
+            lags=options.lags,
+            identifiers=self._identifiers,
+            ledger=self.ledger,
+            book=self.book,
+            tunnels=self.terminator,
+            healthy_connections=options.healthy_connections,
+            background=self._run,
+            follow=self._follow,
+        )
+        tenants = Tenants(self.accounts, shared)
+        tenants.open(FIRST_ACCOUNT, options.zones, options.plan, load_balancing=options.load_balancing)
+        for further in options.accounts:
+            tenants.open(further.name, further.zones, options.plan, load_balancing=options.load_balancing)
+        return tenants
+
+    def _follow(self, visible: VisibleState) -> None:
+        self._sight.add(visible)
+        schedule = ProbeSchedule(visible, self._prober, self.book, self.clock, self.journals.probes)
+        self._schedules.append(schedule)
+        if self._started:
+            self._probe(schedule)
+
+    def _probe(self, schedule: ProbeSchedule) -> None:
+        self._probing.append(asyncio.create_task(schedule.run(), name="monitors"))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -165,11 +207,3 @@ class Edge:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a push or disconnect failed", exc_info=error)
-
-
-def _initial(options: EdgeOptions, identifiers: Identifiers, clock: Clock) -> State:
-    state = State()
-    for name in options.zones:
-        zone = new_zone(identifiers.hex32(), name.lower(), clock.timestamp())
-        state = state.with_document("zones", zone["id"], zone)
-    return state

@@ -15,13 +15,15 @@ from typing import Any
 
 import click
 
+from localedge.api.rate_limit import CALLS
 from localedge.edge import Edge, Ports, TlsContexts
-from localedge.options import EdgeOptions
+from localedge.options import FIRST_ACCOUNT, EdgeOptions, FurtherAccount
 from localedge.plan import PlanName
 from localedge.state.store import Lags
 from localedge.tunnel.ca import CertificateAuthority
 from localedge.tunnel.interface import TunnelDirectory
 from localedge.tunnel.terminator import TunnelTerminator
+from localedge.visitor_tls import visitor_context
 
 Ready = dict[str, Any]
 
@@ -52,8 +54,14 @@ def _lag(name: str, default: float, what: str) -> Callable[..., Any]:
 @_port("https", "the visitors' HTTPS")
 @_port("tunnel", "the tunnels")
 @click.option(
-    "--zone", "zones", multiple=True, default=("example.com",), show_default=True, help="A zone; repeatable."
+    "--zone",
+    "zones",
+    multiple=True,
+    default=("example.com",),
+    show_default=True,
+    help="A zone; repeatable. NAME@ACCOUNT is a zone of a further account.",
 )
+@click.option("--account", "accounts", multiple=True, help="Name of a further account; repeatable.")
 @click.option(
     "--plan", type=click.Choice([p.value for p in PlanName]), default="pro", show_default=True, help="Limits."
 )
@@ -86,11 +94,26 @@ def _lag(name: str, default: float, what: str) -> Callable[..., Any]:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for ca.pem, cert.pem and edge.json; a new temporary one by default.",
 )
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(0, 1_000_000),
+    default=CALLS,
+    show_default=True,
+    help="Calls that a token has in five minutes, as at Cloudflare; 0 is no limit.",
+)
 @click.option("--seed", type=int, help="Makes ids and choices repeat themselves.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready.")
-def serve(directory: Path | None, plan: str, as_json: bool, **settings: Any) -> None:
+def serve(
+    directory: Path | None,
+    plan: str,
+    zones: tuple[str, ...],
+    accounts: tuple[str, ...],
+    as_json: bool,
+    **settings: Any,
+) -> None:
     """Serve the REST API, tunnels, monitors and visitors until it is interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    own, further = _accounts(zones, accounts)
     lags = Lags(settings.pop("lag_config"), settings.pop("lag_state"), settings.pop("lag_death"))
 
     def announce(ready: Ready) -> None:
@@ -99,7 +122,9 @@ def serve(directory: Path | None, plan: str, as_json: bool, **settings: Any) -> 
     with contextlib.ExitStack() as stack:
         folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="localedge-")))
         folder.mkdir(parents=True, exist_ok=True)
-        options = EdgeOptions(directory=folder, plan=PlanName(plan), lags=lags, **settings)
+        options = EdgeOptions(
+            directory=folder, plan=PlanName(plan), zones=own, accounts=further, lags=lags, **settings
+        )
         asyncio.run(run(options, announce))
 
 
@@ -110,11 +135,9 @@ async def run(options: EdgeOptions, announce: Callable[[Ready], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     authority = CertificateAuthority()
-    names = [name for zone in options.zones for name in (zone, f"*.{zone}")]
-    tls = TlsContexts(
-        authority.tunnel_context(), authority.https_context([*names, "localhost", options.host])
-    )
     edge = Edge(options, lambda directory: _terminator(directory, options))
+    visitors = visitor_context(authority, edge.accounts.zone_names, ["localhost", options.host])
+    tls = TlsContexts(authority.tunnel_context(), visitors)
     try:
         ports = await edge.start(tls)
         authority.write(options.directory / "ca.pem")
@@ -126,6 +149,21 @@ async def run(options: EdgeOptions, announce: Callable[[Ready], None]) -> None:
         await edge.close()
 
 
+def _accounts(
+    zones: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[FurtherAccount, ...]]:
+    owned: dict[str, list[str]] = {FIRST_ACCOUNT: [], **{name: [] for name in names}}
+    for zone in zones:
+        name, _, owner = zone.partition("@")
+        if (owner or FIRST_ACCOUNT) not in owned:
+            raise click.BadParameter(f"{zone}: there is no --account {owner}")
+        owned[owner or FIRST_ACCOUNT].append(name)
+    own = tuple(owned.pop(FIRST_ACCOUNT))
+    if not own:
+        raise click.BadParameter("the first account needs a --zone")
+    return own, tuple(FurtherAccount(name, tuple(its)) for name, its in owned.items())
+
+
 def _terminator(directory: TunnelDirectory, options: EdgeOptions) -> TunnelTerminator:
     return TunnelTerminator(directory, colo=options.colo)
 
@@ -133,11 +171,11 @@ def _terminator(directory: TunnelDirectory, options: EdgeOptions) -> TunnelTermi
 def _ready(edge: Edge, ports: Ports) -> Ready:
     options = edge.options
     api = f"http://{options.host}:{ports.api}"
-    zones = {zone["name"]: key for key, zone in edge.store.state.zones.items()}
+    accounts = {tenant.account.name: tenant.ready() for tenant in edge.tenants.opened}
+    first = accounts[FIRST_ACCOUNT]
     certificate = options.directory / "cert.pem"
-    _write_private(
-        certificate, origin_certificate(next(iter(zones.values())), edge.account.id, edge.full_token.value)
-    )
+    zone_id = next(iter(first["zones"].values()))
+    _write_private(certificate, origin_certificate(zone_id, edge.account.id, edge.full_token.value))
     return {
         "api_url": f"{api}/client/v4",
         "control_url": f"{api}/_edge",
@@ -145,10 +183,11 @@ def _ready(edge: Edge, ports: Ports) -> Ready:
         "https_url": f"https://{options.host}:{ports.https}",
         "edge": f"{options.host}:{ports.tunnel}",
         "ca_file": str((options.directory / "ca.pem").resolve()),
-        "account_id": edge.account.id,
-        "api_token": edge.full_token.value,
-        "read_only_token": edge.read_only_token.value,
-        "zones": zones,
+        "account_id": first["id"],
+        "api_token": first["api_token"],
+        "read_only_token": first["read_only_token"],
+        "zones": first["zones"],
+        "accounts": accounts,
         "cert_pem": str(certificate.resolve()),
     }
 
@@ -167,6 +206,10 @@ def origin_certificate(zone_id: str, account_id: str, token: str) -> str:
 
 def _for_people(ready: Ready) -> str:
     lines = ["The local edge is ready. It stands in for Cloudflare on this machine."]
-    lines += [f"  {name:<16} {value}" for name, value in ready.items() if name != "zones"]
+    lines += [f"  {name:<16} {value}" for name, value in ready.items() if isinstance(value, str)]
     lines += [f"  zone {name:<11} {key}" for name, key in ready["zones"].items()]
+    for name, account in ready["accounts"].items():
+        if name != FIRST_ACCOUNT:
+            lines.append(f"  account {name!r}: {account['id']}, token {account['api_token']}")
+            lines += [f"    zone {zone:<9} {key}" for zone, key in account["zones"].items()]
     return "\n".join(lines)

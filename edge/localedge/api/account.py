@@ -10,9 +10,9 @@ from localedge.clock import Clock
 from localedge.plan import Plan
 from localedge.probe.book import HealthBook
 from localedge.state.connections import ConnectionLedger
+from localedge.state.history import StateHistory
 from localedge.state.identifiers import Identifiers
 from localedge.state.store import Store
-from localedge.state.tokens import Tokens
 from localedge.tunnel.interface import Tunnels
 
 
@@ -24,7 +24,7 @@ class Account:
     name: str
     plan: Plan
     store: Store
-    tokens: Tokens
+    history: StateHistory
     ledger: ConnectionLedger
     tunnels: Tunnels
     book: HealthBook

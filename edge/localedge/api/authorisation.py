@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from localedge.api.account import Account
+from localedge.api.accounts import Accounts
 from localedge.api.call import Route
-from localedge.api.problem import ProblemError, forbidden, no_route
+from localedge.api.problem import ProblemError, forbidden, no_route, unknown_token
 from localedge.state.tokens import Token
 
 _HEX = frozenset("0123456789abcdef")
@@ -15,7 +16,7 @@ _UUID_LENGTH = 36
 _VERIFY = "/tokens/verify"
 
 
-def authenticate(account: Account, headers: Mapping[str, str], path: str) -> Token:
+def authenticate(accounts: Accounts, headers: Mapping[str, str], path: str) -> Token:
     """Find the token of a call.
 
     Raises:
@@ -30,19 +31,22 @@ def authenticate(account: Account, headers: Mapping[str, str], path: str) -> Tok
     scheme, _, value = header.partition(" ")
     if scheme.lower() != "bearer" or not value or not value.isascii() or " " in value:
         raise _malformed(6111, "Invalid format for Authorization header")
-    token = account.tokens.find(value)
+    token = accounts.tokens.find(value)
     if token is None:
         if path.endswith(_VERIFY):
-            raise ProblemError(401, 1000, "Invalid API Token")
+            raise unknown_token()
         raise ProblemError(401, 9109, "Invalid access token")
     return token
 
 
-def authorise(account: Account, token: Token, route: Route, path: str, ids: Mapping[str, str]) -> None:
+def authorise(accounts: Accounts, token: Token, route: Route, path: str, ids: Mapping[str, str]) -> Account:
     """Check the ids of a path, the permission, the account and the zone, in the gateway's order.
 
+    Returns the account that the call is about: the token's first one where the path names none.
+
     Raises:
-        ProblemError: 404/7003 for what cannot be an id, 403/10000 for the rest.
+        ProblemError: 404/7003 for what cannot be an id, 401/1000 for a token that is verified at an
+            account which it does not open, 403/10000 for the rest.
 
     """
     for name, value in ids.items():
@@ -50,10 +54,15 @@ def authorise(account: Account, token: Token, route: Route, path: str, ids: Mapp
             raise no_route(path)
     if route.permission is not None and (token.status != "active" or not token.may(route.permission)):
         raise forbidden()
-    if ids.get("account_id", account.id) != account.id:
-        raise forbidden()
-    if "zone_id" in ids and ids["zone_id"] not in account.store.state.zones:
-        raise forbidden()
+    if "account_id" in ids:
+        account = accounts.find(ids["account_id"])
+    elif "zone_id" in ids:
+        account = accounts.of_zone(ids["zone_id"])
+    else:
+        account = accounts.seen_by(token)[0]
+    if account is None or account.id not in token.accounts:
+        raise unknown_token() if path.endswith(_VERIFY) else forbidden()
+    return account
 
 
 def _plausible(name: str, value: str) -> bool:

@@ -51,6 +51,9 @@ class Call:
     """An authorised call."""
 
     account: Account
+    """The account that the path is about."""
+    accounts: tuple[Account, ...]
+    """All accounts that the token opens."""
     token: Token
     path: Mapping[str, str]
     query: Query

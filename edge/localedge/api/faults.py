@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from localedge.api.barrier import Barrier
 from localedge.documents.fields import Field, choice, integer, number, read_object, table, text
 
 
@@ -15,7 +16,7 @@ class Fault:
     """What goes wrong, on which route, how often. All parts of it that are set happen."""
 
     route: str
-    """`METHOD /path/template`, with `*` as a wildcard: `POST */pools`, `* *`."""
+    """`METHOD /path`, the template or the very path, with `*` as a wildcard: `POST */pools`, `* *`."""
     times: int | None = None
     """How many calls it hits; None: until it is removed."""
     status: int | None = None
@@ -27,6 +28,10 @@ class Fault:
     """Real seconds to wait first."""
     drop: str | None = None
     """`before`: break the connection before the call takes effect; `after`: after it has."""
+    stale_s: float | None = None
+    """A GET is answered by what was stored so many real seconds ago."""
+    barrier: Barrier | None = None
+    """Hold calls before they take effect until enough of them wait."""
 
 
 _FIELDS = {
@@ -38,6 +43,9 @@ _FIELDS = {
     "headers": Field(table(text(1000)), dict),
     "delay_s": Field(number(0, 600), 0.0),
     "drop": Field(choice("before", "after")),
+    "stale_s": Field(number(0, 86_400)),
+    "hold": Field(integer(2, 1000)),
+    "hold_timeout_s": Field(number(0, 600), 30.0),
 }
 
 
@@ -49,7 +57,9 @@ def read_fault(body: Any) -> Fault:
         NotEmulatedError: an unknown kind of fault.
 
     """
-    return Fault(**read_object("", body, _FIELDS))
+    fields = read_object("", body, _FIELDS)
+    hold, timeout_s = fields.pop("hold", None), fields.pop("hold_timeout_s")
+    return Fault(**fields, barrier=Barrier(hold, timeout_s) if hold is not None else None)
 
 
 class Faults:
@@ -63,13 +73,24 @@ class Faults:
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Remove all faults."""
+        """Remove all faults; calls that are held go on."""
+        for fault in self._faults:
+            if fault.barrier is not None:
+                fault.barrier.open()
         self._faults.clear()
 
-    def hit(self, method: str, template: str) -> Fault | None:
+    def routes(self) -> list[str]:
+        """List the routes of the faults that are set."""
+        return [fault.route for fault in self._faults]
+
+    def waiting(self) -> int:
+        """Count the calls that are held."""
+        return sum(fault.barrier.waiting for fault in self._faults if fault.barrier is not None)
+
+    def hit(self, method: str, template: str, path: str) -> Fault | None:
         """Take the fault that hits this call, if any."""
         for fault in self._faults:
-            if not fnmatchcase(f"{method} {template}", fault.route):
+            if not any(fnmatchcase(f"{method} {way}", fault.route) for way in (template, path)):
                 continue
             if fault.times is not None:
                 fault.times -= 1

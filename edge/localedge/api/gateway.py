@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -21,11 +22,15 @@ from localedge.api import (
     zones,
 )
 from localedge.api.account import Account
+from localedge.api.accounts import Accounts
 from localedge.api.authorisation import authenticate, authorise
 from localedge.api.call import Call, Query, Reply, Route
 from localedge.api.faults import Fault, Faults
 from localedge.api.problem import ProblemError, no_route, not_emulated
+from localedge.api.rate_limit import RATE_LIMITED_CODE, RateLimit
+from localedge.clock import Clock
 from localedge.journal import Journal
+from localedge.state.store import Store
 from localedge.state.tokens import Token
 
 BASE = "/client/v4"
@@ -64,9 +69,13 @@ dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 class Gateway:
     """Turns HTTP requests into calls of the handlers."""
 
-    def __init__(self, account: Account, faults: Faults, journal: Journal) -> None:
-        self._account = account
+    def __init__(
+        self, accounts: Accounts, faults: Faults, limit: RateLimit, clock: Clock, journal: Journal
+    ) -> None:
+        self._accounts = accounts
         self._faults = faults
+        self._limit = limit
+        self._clock = clock
         self._journal = journal
 
     def attach(self, app: web.Application) -> None:
@@ -81,18 +90,24 @@ class Gateway:
 
     def _endpoint(self, route: Route) -> Endpoint:
         async def serve(request: web.Request) -> web.StreamResponse:
-            fault = self._faults.hit(route.method, route.template)
+            fault = self._faults.hit(route.method, route.template, request.path.removeprefix(BASE))
             body: Any = None
             token: Token | None = None
+            limits: Mapping[str, str] = {}
             try:
                 if fault is not None:
                     await self._before(fault)
-                token = authenticate(self._account, request.headers, request.path)
-                authorise(self._account, token, route, request.path, request.match_info)
+                token = authenticate(self._accounts, request.headers, request.path)
+                limits = self._limit.spend(token.id)
+                account = authorise(self._accounts, token, route, request.path, request.match_info)
                 body = await _read_body(request)
-                response = _success(self._call(route, request, token, body))
+                if fault is not None and fault.barrier is not None:
+                    await fault.barrier.wait(self._clock)
+                if fault is not None and fault.stale_s is not None and route.method == "GET":
+                    account = self._as_it_was(account, fault.stale_s)
+                response = _success(self._call(route, account, request, token, body), limits)
             except ProblemError as problem:
-                response = _failure(problem)
+                response = _failure(problem, limits)
             except _DropError:
                 return self._dropped(request, route.template, token, body)
             if fault is not None and fault.drop == "after":
@@ -102,18 +117,23 @@ class Gateway:
 
         return serve
 
-    def _call(self, route: Route, request: web.Request, token: Token, body: Any) -> Reply:
-        call = Call(self._account, token, request.match_info, Query(request.query), body)
-        return route.handler(call)
+    def _call(self, route: Route, account: Account, request: web.Request, token: Token, body: Any) -> Reply:
+        others = self._accounts.seen_by(token)
+        accounts = tuple(account if other.id == account.id else other for other in others)
+        return route.handler(Call(account, accounts, token, request.match_info, Query(request.query), body))
+
+    def _as_it_was(self, account: Account, seconds: float) -> Account:
+        # A store of its own: nothing that reads the past can touch the present.
+        return replace(account, store=Store(self._clock, account.history.before(seconds)))
 
     async def _before(self, fault: Fault) -> None:
         if fault.delay_s:
-            await self._account.clock.sleep_real(fault.delay_s)
+            await self._clock.sleep_real(fault.delay_s)
         if fault.drop == "before":
             raise _DropError
         if fault.status is not None:
             rate_limited = fault.status == 429  # noqa: PLR2004 - the status of a rate limit
-            code = fault.code or (10013 if rate_limited else 10000)
+            code = fault.code or (RATE_LIMITED_CODE if rate_limited else 10000)
             message = fault.message or ("Rate limited" if rate_limited else "injected fault")
             raise ProblemError(fault.status, code, message, headers=fault.headers)
 
@@ -127,7 +147,7 @@ class Gateway:
 
     def _note(self, request: web.Request, template: str, token: Token | None, body: Any, status: int) -> None:
         self._journal.note(
-            time=self._account.clock.timestamp(),
+            time=self._clock.timestamp(),
             method=request.method,
             path=request.path.removeprefix(BASE),
             route=template,
@@ -168,7 +188,7 @@ async def _read_body(request: web.Request) -> Any:
         raise ProblemError(400, 6007, "Malformed JSON in request body") from error
 
 
-def _success(reply: Reply) -> web.Response:
+def _success(reply: Reply, headers: Mapping[str, str] | None = None) -> web.Response:
     envelope: dict[str, Any] = {
         "result": reply.result,
         "success": True,
@@ -177,12 +197,12 @@ def _success(reply: Reply) -> web.Response:
     }
     if reply.info is not None:
         envelope["result_info"] = reply.info
-    return _json(200, envelope, {})
+    return _json(200, envelope, headers or {})
 
 
-def _failure(problem: ProblemError) -> web.Response:
+def _failure(problem: ProblemError, headers: Mapping[str, str] | None = None) -> web.Response:
     envelope = {"result": None, "success": False, "errors": problem.errors, "messages": []}
-    return _json(problem.status, envelope, problem.headers)
+    return _json(problem.status, envelope, {**(headers or {}), **problem.headers})
 
 
 def _json(status: int, envelope: Mapping[str, Any], headers: Mapping[str, str]) -> web.Response:

@@ -72,6 +72,11 @@ def no_route(path: str) -> ProblemError:
     )
 
 
+def unknown_token() -> ProblemError:
+    """Answer the verification of a token that is unknown there, though it may be valid elsewhere."""
+    return ProblemError(401, 1000, "Invalid API Token")
+
+
 def forbidden() -> ProblemError:
     """Answer when the token lacks the permission, the account or the zone."""
     return ProblemError(403, 10000, "Authentication error")

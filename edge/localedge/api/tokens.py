@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from localedge.api.account import Account
 from localedge.api.call import Call, Reply, Route, paged
-from localedge.api.problem import ProblemError
+from localedge.api.problem import unknown_token
 
 _VALID: Final = {"code": 10000, "message": "This API Token is valid and active", "type": None}
 
@@ -19,14 +19,13 @@ def _verified(call: Call) -> Reply:
 
 def _verify_user(call: Call) -> Reply:
     if call.token.owner != "user":
-        # An account-owned token is unknown here, though it is valid elsewhere.
-        raise ProblemError(401, 1000, "Invalid API Token")
+        raise unknown_token()
     return _verified(call)
 
 
 def _verify_account(call: Call) -> Reply:
     if call.token.owner != "account":
-        raise ProblemError(401, 1000, "Invalid API Token")
+        raise unknown_token()
     return _verified(call)
 
 
@@ -36,7 +35,7 @@ def _shown(account: Account) -> dict[str, Any]:
 
 def _accounts(call: Call) -> Reply:
     name = call.query.take("name")
-    mine = [_shown(call.account)] if name in {None, call.account.name} else []
+    mine = [_shown(account) for account in call.accounts if name in {None, account.name}]
     return paged(call, mine, default=20, lowest=5, highest=50)
 
 

@@ -53,11 +53,12 @@ def _list(call: Call) -> Reply:
     name, status = call.query.take("name"), call.query.take("status")
     owner = call.query.take("account.id")
     zones = [
-        zone
-        for zone in call.account.store.state.zones.values()
-        if name in {None, zone["name"]} and status in {None, "active"} and owner in {None, call.account.id}
+        shown(account, zone)
+        for account in call.accounts
+        for zone in account.store.state.zones.values()
+        if name in {None, zone["name"]} and status in {None, "active"} and owner in {None, account.id}
     ]
-    return paged(call, zones, default=20, lowest=5, highest=50, render=lambda zone: shown(call.account, zone))
+    return paged(call, zones, default=20, lowest=5, highest=50)
 
 
 def _get(call: Call) -> Reply:

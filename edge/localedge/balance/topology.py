@@ -127,11 +127,6 @@ class Topology:
         """Tell how the zone speaks to address origins."""
         return str(self.state.zones[zone_id]["ssl"])
 
-    def zone_name(self, host: str) -> str | None:
-        """Tell the zone of a host name, None if it is not of this account."""
-        names = [z["name"] for z in self.state.zones.values()]
-        return next((n for n in names if host == n or host.endswith(f".{n}")), None)
-
     def _balancer(self, key: str) -> LoadBalancer:
         if key not in self._built:
             self._built[key] = balancer_from(self.state.load_balancers[key], self.pools)

@@ -1,88 +1,82 @@
-"""The control API: clock, lags, tokens, faults, journals, the whole state. No credentials: loopback only."""
+"""The control API: clock, lags, limit, faults, journals, the whole state. No credentials: loopback only."""
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from localedge.api.account import Account
+from localedge.api.accounts import Accounts
 from localedge.api.faults import Faults, read_fault
+from localedge.api.rate_limit import RateLimit
 from localedge.balance.health import pool_health
 from localedge.balance.topology import pool_from
-from localedge.documents.fields import Field, Fields, array, choice, number, read_object, text
-from localedge.documents.refusal import InvalidError, NotEmulatedError
+from localedge.clock import Clock
+from localedge.control.answer import BASE, answering
+from localedge.documents.fields import Field, Fields, integer, number, read_object
+from localedge.documents.refusal import InvalidError
 from localedge.journal import Journal, Journals
 from localedge.state.records import Tunnel
 from localedge.state.store import Lags
-from localedge.state.tokens import Token
-
-BASE = "/_edge"
 
 _CLOCK: Fields = {"speed": Field(number(0.001, 10_000)), "step": Field(number(0, 1_000_000))}
 _LAGS: Fields = {name: Field(number(0, 600)) for name in ("config", "state", "death")}
-_TOKEN: Fields = {
-    "permissions": Field(array(text(100)), required=True),
-    "owner": Field(choice("user", "account"), "user"),
-    "status": Field(choice("active", "disabled", "expired"), "active"),
-}
+_RATE_LIMIT: Fields = {"calls": Field(integer(0, 1_000_000)), "window_s": Field(number(0.001, 86_400))}
 
 
 class Panel:
     """Serves `/_edge`."""
 
-    def __init__(self, account: Account, lags: Lags, faults: Faults, journals: Journals) -> None:
-        self._account = account
+    def __init__(
+        self,
+        accounts: Accounts,
+        clock: Clock,
+        lags: Lags,
+        limit: RateLimit,
+        faults: Faults,
+        journals: Journals,
+    ) -> None:
+        self._accounts = accounts
+        self._edge_clock = clock
         self._lags = lags
+        self._limit = limit
         self._faults = faults
         self._journals = journals
 
     def attach(self, app: web.Application) -> None:
         """Add the routes to an application."""
         add = app.router.add_route
-        add("GET", f"{BASE}/clock", self._json(self._clock))
-        add("PUT", f"{BASE}/clock", self._json(self._set_clock))
-        add("GET", f"{BASE}/lags", self._json(self._show_lags))
-        add("PUT", f"{BASE}/lags", self._json(self._set_lags))
-        add("POST", f"{BASE}/tokens", self._json(self._new_token))
-        add("DELETE", f"{BASE}/tokens/{{id}}", self._json(self._revoke))
-        add("POST", f"{BASE}/faults", self._json(self._add_fault))
-        add("DELETE", f"{BASE}/faults", self._json(self._clear_faults))
-        add("GET", f"{BASE}/calls", self._json(self._entries(self._journals.calls)))
-        add("GET", f"{BASE}/requests", self._json(self._entries(self._journals.requests)))
-        add("GET", f"{BASE}/probes", self._json(self._entries(self._journals.probes)))
-        add("GET", f"{BASE}/counters", self._json(self._counters))
-        add("POST", f"{BASE}/reset", self._json(self._reset))
-        add("GET", f"{BASE}/state", self._json(self._state))
-        add("GET", f"{BASE}/health", self._json(self._health))
-
-    @staticmethod
-    def _json(
-        handler: Callable[[web.Request, Any], Any],
-    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def serve(request: web.Request) -> web.StreamResponse:
-            try:
-                body = json.loads(await request.read()) if request.body_exists else {}
-                return web.json_response(handler(request, body))
-            except (InvalidError, NotEmulatedError, ValueError) as error:
-                return web.json_response({"error": str(error)}, status=400)
-
-        return serve
+        add("GET", f"{BASE}/clock", answering(self._clock))
+        add("PUT", f"{BASE}/clock", answering(self._set_clock))
+        add("GET", f"{BASE}/lags", answering(self._show_lags))
+        add("PUT", f"{BASE}/lags", answering(self._set_lags))
+        add("GET", f"{BASE}/rate_limit", answering(self._show_limit))
+        add("PUT", f"{BASE}/rate_limit", answering(self._set_limit))
+        add("GET", f"{BASE}/faults", answering(self._show_faults))
+        add("POST", f"{BASE}/faults", answering(self._add_fault))
+        add("DELETE", f"{BASE}/faults", answering(self._clear_faults))
+        add("GET", f"{BASE}/calls", answering(self._entries(self._journals.calls)))
+        add("GET", f"{BASE}/requests", answering(self._entries(self._journals.requests)))
+        add("GET", f"{BASE}/probes", answering(self._entries(self._journals.probes)))
+        add("GET", f"{BASE}/counters", answering(self._counters))
+        add("POST", f"{BASE}/reset", answering(self._reset))
+        add("GET", f"{BASE}/state", answering(self._state))
+        add("GET", f"{BASE}/health", answering(self._health))
 
     def _clock(self, _request: web.Request, _body: Any) -> Any:
-        clock = self._account.clock
+        clock = self._edge_clock
         return {"speed": clock.speed, "now": clock.now(), "real": clock.real(), "time": clock.timestamp()}
 
     def _set_clock(self, request: web.Request, body: Any) -> Any:
         wanted = read_object("", body, _CLOCK)
         if "speed" in wanted:
-            self._account.clock.set_speed(wanted["speed"])
+            self._edge_clock.set_speed(wanted["speed"])
         if "step" in wanted:
-            self._account.clock.step(wanted["step"])
+            self._edge_clock.step(wanted["step"])
         return self._clock(request, body)
 
     def _show_lags(self, _request: web.Request, _body: Any) -> Any:
@@ -93,21 +87,18 @@ class Panel:
             setattr(self._lags, name, seconds)
         return self._show_lags(request, body)
 
-    def _new_token(self, _request: web.Request, body: Any) -> Any:
-        wanted = read_object("", body, _TOKEN)
-        identifiers = self._account.identifiers
-        token = Token(
-            identifiers.hex32(),
-            identifiers.token(),
-            frozenset(wanted["permissions"]),
-            wanted["owner"],
-            wanted["status"],
-        )
-        self._account.tokens.add(token)
-        return {"id": token.id, "token": token.value}
+    def _show_limit(self, _request: web.Request, _body: Any) -> Any:
+        return {"calls": self._limit.calls, "window_s": self._limit.window_s}
 
-    def _revoke(self, request: web.Request, _body: Any) -> Any:
-        return {"revoked": self._account.tokens.revoke(request.match_info["id"])}
+    def _set_limit(self, request: web.Request, body: Any) -> Any:
+        wanted = read_object("", body, _RATE_LIMIT)
+        self._limit.change(
+            wanted.get("calls", self._limit.calls), wanted.get("window_s", self._limit.window_s)
+        )
+        return self._show_limit(request, body)
+
+    def _show_faults(self, _request: web.Request, _body: Any) -> Any:
+        return {"faults": self._faults.routes(), "waiting": self._faults.waiting()}
 
     def _add_fault(self, _request: web.Request, body: Any) -> Any:
         self._faults.add(read_fault(body))
@@ -137,8 +128,15 @@ class Panel:
         self._journals.reset()
         return {}
 
-    def _state(self, _request: web.Request, _body: Any) -> Any:
-        state = self._account.store.state
+    def _account(self, request: web.Request) -> Account:
+        wanted = request.query.get("account")
+        account = self._accounts.first if wanted is None else self._accounts.find(wanted)
+        if account is None:
+            raise InvalidError(f"there is no account {wanted}")
+        return account
+
+    def _state(self, request: web.Request, _body: Any) -> Any:
+        state = self._account(request).store.state
         return {
             "version": state.version,
             "zones": list(state.zones.values()),
@@ -149,9 +147,10 @@ class Panel:
             "tunnels": [_tunnel(tunnel) for tunnel in state.tunnels.values()],
         }
 
-    def _health(self, _request: web.Request, _body: Any) -> Any:
-        book = self._account.book
-        pools = [pool_from(document) for document in self._account.store.state.pools.values()]
+    def _health(self, request: web.Request, _body: Any) -> Any:
+        account = self._account(request)
+        book = account.book
+        pools = [pool_from(document) for document in account.store.state.pools.values()]
         return {
             pool.name: {
                 "health": pool_health(pool, book.verdict),

@@ -9,17 +9,16 @@ from typing import Any
 
 from aiohttp import web
 
-from localedge.balance.topology import Topology
 from localedge.clock import Clock
 from localedge.dataplane import pages
 from localedge.dataplane.address_leg import Scheme
 from localedge.dataplane.answer import Answer
 from localedge.dataplane.header_fields import is_websocket, toward_origin, toward_visitor
 from localedge.dataplane.routing import Routed, Router, Visit
+from localedge.dataplane.sight import Sight
 from localedge.dataplane.upgrade import SWITCHING, VisitorBytes, relay
 from localedge.documents.hostnames import without_port
 from localedge.journal import Journal
-from localedge.state.store import VisibleState
 from localedge.tunnel.interface import StreamFailedError
 
 _NO_BODY = frozenset({204, 304})
@@ -30,20 +29,19 @@ class FrontDoor:
 
     def __init__(
         self,
-        visible: VisibleState,
+        sight: Sight,
         router: Router,
         journal: Journal,
         clock: Clock,
         chance: random.Random,
         colo: str,
     ) -> None:
-        self._visible = visible
+        self._sight = sight
         self._router = router
         self._journal = journal
         self._clock = clock
         self._chance = chance
         self._colo = colo
-        self._topology = Topology(visible.current())
         self._runners: list[web.ServerRunner] = []
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -64,13 +62,6 @@ class FrontDoor:
         """Stop listening and end what is under way."""
         for runner in self._runners:
             await runner.cleanup()
-
-    def topology(self) -> Topology:
-        """Return the configuration as the data plane sees it now."""
-        state = self._visible.current()
-        if state.version != self._topology.state.version:
-            self._topology = self._topology.successor(state)
-        return self._topology
 
     async def _serve(self, scheme: Scheme, request: web.BaseRequest) -> web.StreamResponse:
         started = self._clock.real()
@@ -94,9 +85,7 @@ class FrontDoor:
         routed: Routed | None = None
         outcome = "aborted"
         try:
-            routed = (
-                await self._router.route(self.topology(), visit) if authority else Routed(pages.BAD_REQUEST)
-            )
+            routed = await self._router.route(self._sight, visit) if authority else Routed(pages.BAD_REQUEST)
             if isinstance(routed.result, pages.Page):
                 response: web.StreamResponse = _page(routed.result, ray)
                 outcome = "edge"

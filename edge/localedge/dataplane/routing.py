@@ -14,6 +14,7 @@ from localedge.dataplane.address_leg import AddressLeg, OriginUnreachableError, 
 from localedge.dataplane.answer import Answer
 from localedge.dataplane.header_fields import HeaderList
 from localedge.dataplane.pages import Page
+from localedge.dataplane.sight import Sight
 from localedge.dataplane.tunnel_leg import TunnelLeg
 from localedge.dataplane.upgrade import SWITCHING, VisitorBytes, upgrade_at_address
 from localedge.tunnel.interface import NoConnectionError, StreamFailedError, TunnelRequest
@@ -64,28 +65,32 @@ class Router:
         self._verdict = verdict
         self._chance = chance
 
-    async def route(self, topology: Topology, visit: Visit) -> Routed:
+    async def route(self, sight: Sight, visit: Visit) -> Routed:
         """Find who answers the name and let them."""
-        match topology.lookup(visit.host):
-            case LoadBalancer() as balancer:
+        match sight.lookup(visit.host):
+            case topology, LoadBalancer() as balancer:
                 return await self._balance(topology, balancer, visit)
-            case Record(tunnel_id=str(tunnel_id)):
-                return Routed(await self._tunnel(tunnel_id, visit.host, visit), tunnel_id=tunnel_id)
-            case Record(kind=kind):
+            case topology, Record(tunnel_id=str(tunnel_id)):
+                result = await self._tunnel(topology, tunnel_id, visit.host, visit)
+                return Routed(result, tunnel_id=tunnel_id)
+            case _, Record(kind=kind):
                 return Routed(pages.not_emulated(f"a proxied {kind} record without a tunnel"))
-            case None:
+            case _:
                 return Routed(pages.UNKNOWN_HOST)
 
     async def _balance(self, topology: Topology, balancer: LoadBalancer, visit: Visit) -> Routed:
         choice = choose(balancer, self._verdict, self._chance, visit.client_ip)
         if choice is None:
             return Routed(pages.NO_ORIGIN)
-        mode = topology.ssl_mode(balancer.zone_id)
-        routed = await self._to_origin(choice, mode, visit)
+        routed = await self._to_origin(topology, balancer, choice, visit)
         if not (isinstance(routed.result, Page) and routed.status in FAILOVER_STATUSES):
             return routed
         other = self._elsewhere(balancer, choice, visit)
-        return routed if other is None else replace(await self._to_origin(other, mode, visit), tries=2)
+        return (
+            routed
+            if other is None
+            else replace(await self._to_origin(topology, balancer, other, visit), tries=2)
+        )
 
     def _elsewhere(self, balancer: LoadBalancer, failed: Choice, visit: Visit) -> Choice | None:
         tried = frozenset({failed.origin.address})
@@ -94,15 +99,21 @@ class Router:
             return beside
         return choose(balancer, self._verdict, self._chance, visit.client_ip, tried=tried)
 
-    async def _to_origin(self, choice: Choice, ssl_mode: str, visit: Visit) -> Routed:
+    async def _to_origin(
+        self, topology: Topology, balancer: LoadBalancer, choice: Choice, visit: Visit
+    ) -> Routed:
         origin = choice.origin
         if (tunnel_id := origin.tunnel_id) is not None:
-            result = await self._tunnel(tunnel_id, origin.host or visit.host, visit)
+            result = await self._tunnel(topology, tunnel_id, origin.host or visit.host, visit)
         else:
-            result = await self._address(upstream_of(origin, ssl_mode, visit), visit)
+            upstream = upstream_of(origin, topology.ssl_mode(balancer.zone_id), visit)
+            result = await self._address(upstream, visit)
         return Routed(result, choice, tunnel_id)
 
-    async def _tunnel(self, tunnel_id: str, host: str, visit: Visit) -> Answer | Page:
+    async def _tunnel(self, topology: Topology, tunnel_id: str, host: str, visit: Visit) -> Answer | Page:
+        if tunnel_id not in topology.state.tunnels:
+            # A tunnel of another account is no more to be reached than one that never was.
+            return pages.NO_TUNNEL
         websocket = visit.websocket
         request = TunnelRequest(
             visit.method,

@@ -35,6 +35,8 @@ class Target:
     pool_name: str
     origin: Origin
     monitor: Document
+    foreign: bool = False
+    """A tunnel that the account has not: nobody reaches it."""
 
     @property
     def host(self) -> str:
@@ -90,7 +92,9 @@ class Prober:
         if target.monitor["type"] == "tcp":
             # Cloudflare does not support tcp monitors on tunnels: such an origin never becomes healthy.
             return ("TCP connection failed", 0) if tunnel_id else (await self._connect(target), 0)
-        if tunnel_id is not None:
+        if tunnel_id is not None and target.foreign:
+            status, body = NO_CONNECTION_STATUS, b""
+        elif tunnel_id is not None:
             status, body = await self._through_tunnel(target, tunnel_id)
         else:
             try:

@@ -23,9 +23,15 @@ Key = tuple[str, str]
 
 def targets(topology: Topology) -> dict[Key, Target]:
     """List what is to be probed: enabled origins of enabled pools that have a monitor."""
-    monitors = topology.state.monitors
+    monitors, tunnels = topology.state.monitors, topology.state.tunnels
     return {
-        (pool.id, origin.address): Target(pool.id, pool.name, origin, monitors[pool.monitor_id])
+        (pool.id, origin.address): Target(
+            pool.id,
+            pool.name,
+            origin,
+            monitors[pool.monitor_id],
+            foreign=origin.tunnel_id is not None and origin.tunnel_id not in tunnels,
+        )
         for pool in topology.pools.values()
         if pool.enabled and pool.monitor_id is not None
         for origin in pool.origins

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from localedge.clock import Clock
@@ -30,6 +31,8 @@ class ConnectionLedger:
         self._known: dict[str, TunnelActivity] = {}
         self._live: dict[str, dict[str, ConnectionInfo]] = {}
         self._ghosts: dict[str, dict[tuple[str, int], float]] = {}
+        self._denied: Callable[[str], bool] | None = None
+        self._denied_since = 0.0
 
     def connected(self, connection: ConnectionInfo) -> None:
         """Note a registered connection; it takes the place of its own ghost."""
@@ -63,7 +66,19 @@ class ConnectionLedger:
     def activity(self, tunnel_id: str) -> TunnelActivity:
         """Tell what the API knows of a tunnel: late by the state lag."""
         self._catch_up()
-        return self._known.get(tunnel_id, TunnelActivity())
+        known = self._known.get(tunnel_id, TunnelActivity())
+        if known.ran and self._denied is not None and self._denied(tunnel_id):
+            return TunnelActivity(since=self._denied_since, ran=True)
+        return known
+
+    def deny(self, tunnel_ids: frozenset[str] | None) -> None:
+        """Let the API call connected tunnels `down`, all of them for None: it is sick, they are not."""
+        self._denied = (lambda _: True) if tunnel_ids is None else tunnel_ids.__contains__
+        self._denied_since = self._clock.epoch()
+
+    def admit(self) -> None:
+        """Let the API tell the truth again."""
+        self._denied = None
 
     def forget(self, tunnel_id: str, client_id: str | None = None) -> None:
         """Drop connections from the API's view at once: `DELETE …/connections` does that."""

@@ -32,6 +32,8 @@ class Token:
     id: str
     value: str
     permissions: frozenset[str]
+    accounts: frozenset[str]
+    """Ids of the accounts that it opens: one, if it is account-owned."""
     owner: Literal["user", "account"] = "user"
     status: Literal["active", "disabled", "expired"] = "active"
 
@@ -45,7 +47,7 @@ class Token:
 
 
 class Tokens:
-    """The tokens of the account by value."""
+    """The tokens of all accounts by value."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
@@ -54,9 +56,11 @@ class Tokens:
         """Register a token.
 
         Raises:
-            ValueError: a permission group that the edge does not know.
+            ValueError: a permission group that the edge does not know, or a wrong number of accounts.
 
         """
+        if not token.accounts or (token.owner == "account" and len(token.accounts) > 1):
+            raise ValueError("a token opens at least one account, an account-owned one that account alone")
         unknown = sorted(token.permissions - PERMISSION_GROUPS)
         if unknown:
             raise ValueError(f"unknown permission groups: {', '.join(unknown)}")

@@ -124,9 +124,9 @@ async def test_a_call_lost_before_the_commit_leaves_nothing_behind(client: Clien
 
 async def test_an_unknown_fault_is_refused(client: Client) -> None:
     url = f"http://127.0.0.1:{client.fake.ports.api}/_edge/faults"
-    answer = await client.http.post(url, json={"route": "* *", "stale": True})
+    answer = await client.http.post(url, json={"route": "* *", "fire": True})
     assert answer.status_code == 400
-    assert answer.json() == {"error": "field 'stale' is not emulated by the local edge"}
+    assert answer.json() == {"error": "field 'fire' is not emulated by the local edge"}
 
 
 async def test_every_call_is_in_the_journal_with_its_token_and_body(client: Client) -> None:

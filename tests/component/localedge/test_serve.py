@@ -31,6 +31,7 @@ async def test_it_says_where_it_is_in_one_line_and_ends_at_sigterm(tmp_path: Pat
     process = await asyncio.create_subprocess_exec(
         PROGRAM,
         *("serve", "--json", "--dir", str(tmp_path), "--zone", "a.example", "--zone", "b.example"),
+        *("--account", "Other", "--zone", "c.example@Other"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -48,9 +49,12 @@ async def test_it_says_where_it_is_in_one_line_and_ends_at_sigterm(tmp_path: Pat
             "api_token",
             "read_only_token",
             "zones",
+            "accounts",
             "cert_pem",
         }
         assert list(ready["zones"]) == ["a.example", "b.example"]
+        assert list(ready["accounts"]) == ["Local Edge", "Other"]
+        assert list(ready["accounts"]["Other"]["zones"]) == ["c.example"]
         check_files(ready, tmp_path)
         async with httpx.AsyncClient() as http:
             url = f"{ready['api_url']}/user/tokens/verify"
@@ -70,7 +74,14 @@ async def test_it_says_where_it_is_in_one_line_and_ends_at_sigterm(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--plan", "free"], ["--speed", "0"], ["--lag-config", "-1"], ["--api-port", "70000"]]
+    "arguments",
+    [
+        ["--plan", "free"],
+        ["--speed", "0"],
+        ["--lag-config", "-1"],
+        ["--api-port", "70000"],
+        ["--zone", "a.example@Nobody"],
+    ],
 )
 def test_settings_without_meaning_are_refused(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, ["serve", *arguments])
