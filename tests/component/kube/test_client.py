@@ -11,6 +11,7 @@ from tunnelpool.domain.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
+from tunnelpool.kube import client as module
 from tunnelpool.kube.client import KubeClient
 
 
@@ -44,17 +45,25 @@ async def test_a_token_that_stays_refused_is_an_error_after_one_repetition(
     assert len(api.asked) == 2
 
 
-async def test_many_refused_at_once_read_the_configuration_once(api: Any, client: KubeClient) -> None:
+async def test_many_refused_at_once_read_the_configuration_once(
+    api: Any, client: KubeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = asyncio.Barrier(3)
+    read: list[str] = []
+    load = module.load_configuration
 
     async def refuse_together(_: web.Request) -> web.StreamResponse:
         await gate.wait()
         return web.json_response({}, status=401)
 
+    async def load_and_count(kubeconfig: str) -> Any:
+        read.append(kubeconfig)
+        return await load(kubeconfig)
+
+    monkeypatch.setattr(module, "load_configuration", load_and_count)
     api.answers += [refuse_together] * 3
-    first = client._api
     await asyncio.gather(*(client.request("GET", f"/{number}") for number in range(3)))
-    assert client._api is not first
+    assert read == [str(api.kubeconfig)]
     assert len(api.asked) == 6
 
 
