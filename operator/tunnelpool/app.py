@@ -1,7 +1,9 @@
 """The composition root: the only place that makes the parts and knows them all.
 
-Order at the start: settings, the way to both APIs, the feed; writers only once every kind is synced.
-Order at the end: writers finish what they are at, then the feed, then the connections.
+Order at the start: settings, the way to both APIs, the feed; once every kind is synced the lease is
+sought, and with it the writers start: a standby is a process that has not come further than that.
+Order at the end: writers finish what they are at, the lease is given back, then the feed, then the
+connections.
 """
 
 from __future__ import annotations
@@ -9,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import logging
+import os
 import signal
+import uuid
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +33,8 @@ from tunnelpool.engine.connectors import Connectors
 from tunnelpool.engine.controller import Controller, run_workers
 from tunnelpool.engine.credentials import Credentials, SecretRef
 from tunnelpool.engine.decide import Decider
-from tunnelpool.engine.gather import Gatherer
+from tunnelpool.engine.election import Elector
+from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.queue import Lane, WorkQueue
 from tunnelpool.engine.store import Raw, Store
 from tunnelpool.engine.sweeper import Sweeper
@@ -37,6 +43,7 @@ from tunnelpool.kube.access import open_access
 from tunnelpool.kube.client import KubeClient
 from tunnelpool.kube.cluster import KubeCluster
 from tunnelpool.kube.events import EventRecorder
+from tunnelpool.kube.lease import CALL_S, KubeLease
 from tunnelpool.ops.health import HealthServer
 from tunnelpool.ops.logging import set_up_logging
 from tunnelpool.ops.metrics import Metrics
@@ -77,27 +84,33 @@ async def run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _log.info("tunnelpool %s starts", importlib.metadata.version("tunnelpool"))
-    client = await KubeClient.connect()
     metrics = Metrics()
     clock = SystemClock()
-    clouds = CloudAccounts(
-        CloudflareSettings(api_url=settings.api_url),
-        clock,
-        on_call=metrics.cloudflare_request,
-        on_wait=metrics.rate_limit_wait,
-        user_agent=f"tunnelpool/{importlib.metadata.version('tunnelpool')}",
-    )
-    try:
+    async with AsyncExitStack() as connections:
+        # A client of its own: a renewal must not wait behind other requests.
+        lease_client = await KubeClient.connect(total_s=CALL_S)
+        connections.push_async_callback(lease_client.close)
+        lease = KubeLease(lease_client, settings.namespace, settings.lease_name)
+        elector = Elector(lease, clock, _identity())
+        client = await KubeClient.connect(fence=elector)
+        connections.push_async_callback(client.close)
+        clouds = CloudAccounts(
+            CloudflareSettings(api_url=settings.api_url),
+            clock,
+            fence=elector,
+            on_call=metrics.cloudflare_request,
+            on_wait=metrics.rate_limit_wait,
+            user_agent=f"tunnelpool/{importlib.metadata.version('tunnelpool')}",
+        )
+        connections.push_async_callback(clouds.aclose)
         cluster = KubeCluster(client, EventRecorder(client, clock))
         uid = await _cluster_uid(cluster, stop)
         if uid is None:
             return 0
-        operator = Operator(settings, cluster, clouds, clock, metrics, redactor, uid)
-        return await operator.run(stop)
-    finally:
-        await clouds.aclose()
-        await client.close()
-        _log.info("tunnelpool has ended")
+        operator = Operator(settings, cluster, clouds, elector, clock, metrics, redactor, uid)
+        status = await operator.run(stop)
+    _log.info("tunnelpool has ended")
+    return status
 
 
 class Operator:
@@ -108,6 +121,7 @@ class Operator:
         settings: Settings,
         cluster: KubeCluster,
         clouds: CloudAccounts,
+        elector: Elector,
         clock: SystemClock,
         metrics: Metrics,
         redactor: Redactor,
@@ -115,6 +129,7 @@ class Operator:
     ) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._elector = elector
         short = cluster_uid.replace("-", "")[:8]
         site = Site(
             owner=Owner(settings.cluster_name or short, short),
@@ -160,20 +175,24 @@ class Operator:
         self._kinds = frozenset(kind.name for kind in WATCHED)
 
     async def run(self, stop: asyncio.Event) -> int:
-        """Run until `stop` is set, or until a part ends that must not."""
+        """Run until `stop` is set, or until a part ends that must not; the lease is lost only once."""
         health = self._health()
         host, _, port = self._settings.listen.rpartition(":")
         await health.start(host.strip("[]"), int(port))
         feed = asyncio.create_task(self._feed.run(), name="feed")
+        election = asyncio.create_task(self._lead(), name="election")
         writers = asyncio.create_task(self._write(), name="writers")
         stopped = asyncio.create_task(stop.wait(), name="signal")
-        tasks: tuple[asyncio.Task[Any], ...] = (writers, stopped, feed)
+        tasks: tuple[asyncio.Task[Any], ...] = (writers, stopped, feed, election)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             status = 0 if stop.is_set() else 1
             _log.info("stopping: writers first")
-            await self._finish(writers)
-            for task in (feed, writers):
+            if await self._finish(writers):
+                election.cancel()
+                await asyncio.gather(election, return_exceptions=True)
+                await self._elector.release()
+            for task in (feed, writers, election):
                 if task.done() and not task.cancelled() and task.exception() is not None:
                     _log.error("%s has ended", task.get_name(), exc_info=task.exception())
             return status
@@ -183,10 +202,15 @@ class Operator:
             await asyncio.gather(*tasks, return_exceptions=True)
             await health.stop()
 
-    async def _write(self) -> None:
-        """Start the writers once the store is complete: before that, what is missing proves nothing."""
+    async def _lead(self) -> None:
+        """Seek the lease once the store is complete: before that, what is missing proves nothing."""
         await self._store.wait_synced(self._kinds)
-        _log.info("every kind is synced; writers start")
+        _log.info("every kind is synced")
+        await self._elector.run()
+
+    async def _write(self) -> None:
+        """Start the writers once the lease is ours; what has changed until then waits in the queue."""
+        await self._elector.elected.wait()
         sweeping = asyncio.create_task(self._sweeper.run(), name="sweeper")
         try:
             workers = asyncio.create_task(run_workers(self._controller, self._settings.workers))
@@ -200,13 +224,15 @@ class Operator:
             sweeping.cancel()
             await asyncio.gather(sweeping, return_exceptions=True)
 
-    async def _finish(self, writers: asyncio.Task[None]) -> None:
+    async def _finish(self, writers: asyncio.Task[None]) -> bool:
+        """Let the writers end, and tell whether they have."""
         self._queue.close()
-        if not self._store.synced(self._kinds):
+        if not self._elector.elected.is_set():
             writers.cancel()
         _, late = await asyncio.wait({writers}, timeout=_FINISH_S)
         if late:
             _log.warning("writers did not finish within %.0f s", _FINISH_S)
+        return not late
 
     def _changed(self, kind: str, before: Raw | None, after: Raw | None) -> None:
         lane = Lane.USER if kind in KINDS else Lane.TRAFFIC
@@ -229,6 +255,7 @@ class Operator:
             lambda: {kind: self._store.synced(frozenset({kind})) for kind in self._kinds}
         )
         self._metrics.read_watches(self._feed.ages)
+        self._metrics.read_leader(self._elector.leads)
         return HealthServer(
             live={"workers": self._stuck}, ready={"store": self._unsynced}, metrics=self._metrics.text
         )
@@ -243,6 +270,11 @@ class Operator:
     def _stuck(self) -> str | None:
         longest = self._controller.longest_s()
         return f"a worker has been at one key for {longest:.0f} s" if longest > _STUCK_S else None
+
+
+def _identity() -> str:
+    """Name this process in the lease: the pod for people, and what tells it from its last start."""
+    return f"{os.environ.get('HOSTNAME') or 'tunnelpool'}_{uuid.uuid4().hex[:8]}"
 
 
 async def _cluster_uid(cluster: KubeCluster, stop: asyncio.Event) -> str | None:

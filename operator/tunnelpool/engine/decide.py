@@ -26,7 +26,7 @@ from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason
 from tunnelpool.engine.asking import Asking
-from tunnelpool.engine.gather import Gatherer
+from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.ports import Clock, Cloud
 from tunnelpool.engine.topology import Topology
 from tunnelpool.plan import remote as remote_plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeVar, overload
 
 from tunnelpool.build.manifests import TUNNEL_LABEL
@@ -266,6 +266,16 @@ class Topology:
 def oldest_first(resources: Iterable[R]) -> tuple[R, ...]:
     """Order by age, then namespace and name: who came first wins."""
     return tuple(sorted(resources, key=_age))
+
+
+def place_of(resource: Resource) -> tuple[str, str]:
+    """Tell namespace and name."""
+    return resource.metadata.namespace, resource.metadata.name
+
+
+def first_claim(claims: Sequence[Resource]) -> tuple[str, str]:
+    """Name the namespace of the oldest claim, and the claim in words; empty if there is none."""
+    return (claims[0].metadata.namespace, str(claims[0])) if claims else ("", "")
 
 
 def _age(resource: Resource) -> tuple[float, str, str]:

@@ -24,7 +24,7 @@ from tunnelpool.engine.connectors import Connectors
 from tunnelpool.engine.controller import Controller, run_workers
 from tunnelpool.engine.credentials import Credentials, SecretRef
 from tunnelpool.engine.decide import Decider
-from tunnelpool.engine.gather import Gatherer
+from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.queue import Lane, WorkQueue
 from tunnelpool.engine.store import Raw, Store
 from tunnelpool.engine.sweeper import Sweeper

@@ -189,3 +189,22 @@ async def test_a_rollout_writes_nothing_to_cloudflare_and_loses_nothing(world: W
         assert len(world.remote.log) == written
         assert sum("ApplyObject Deployment" in line for line in world.cluster.log[before:]) == 3
         assert world.remote.all(LoadBalancer)
+
+
+async def test_the_status_of_a_load_balancer_follows_its_pools_with_nothing_else_happening(
+    world: World,
+) -> None:
+    async with world:
+        world.cluster.apply("HealthCheck", "web", {})
+        apply_static(world, "first", healthCheckRef={"name": "web"})
+        world.cluster.apply("LBPool", "second", {"origins": [{"name": "two", "address": "192.0.2.2"}]})
+        spec = {"hostname": HOST, "pools": ["first"], "fallbackRef": {"name": "second"}}
+        world.cluster.apply("LoadBalancer", "web", spec)
+        await world.start()
+        await world.quiet()
+        assert world.status("LoadBalancer", "web")["servingPool"] == "first"
+        world.remote.unreachable_addresses.add("fallback.example.net")
+        await world.quiet(for_s=150)
+        status = world.status("LoadBalancer", "web")
+        assert (status["servingPool"], status["onFallback"]) == ("second", True)
+        assert ("LoadBalancer", "FailedOver") in {(kind, why) for kind, why, _ in world.cluster.events}

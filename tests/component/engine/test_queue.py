@@ -185,3 +185,13 @@ def test_waits_double_from_one_second_to_five_minutes_by_key() -> None:
     whole.reset("a")
     whole.reset("never seen")
     assert whole.next("a") == FIRST_S
+
+
+async def test_a_place_that_was_given_up_for_a_better_one_is_not_taken_later(queue: WorkQueue[str]) -> None:
+    queue.add("a", Lane.USER)
+    queue.add("a", Lane.TRAFFIC)
+    assert await queue.get() == "a"
+    queue.done("a")
+    queue.add("a", Lane.SWEEP)
+    queue.add("b", Lane.USER)
+    assert [await queue.get(), await queue.get()] == ["b", "a"]

@@ -1,0 +1,57 @@
+"""What the reconciliation of a HealthCheck sees."""
+
+from __future__ import annotations
+
+from tunnelpool.build.snapshot import MonitorSnapshot, Site
+from tunnelpool.domain.keys import MonitorKey
+from tunnelpool.domain.ownership import read_mark
+from tunnelpool.domain.reasons import Problem
+from tunnelpool.domain.remote import Monitor, Observed
+from tunnelpool.engine.credentials import Opened
+from tunnelpool.engine.gather.accounts import Accounts
+from tunnelpool.engine.ports import Cloud
+from tunnelpool.engine.topology import Topology
+
+
+class Monitors:
+    """Looks at HealthChecks and their monitors."""
+
+    def __init__(self, topology: Topology, accounts: Accounts, site: Site) -> None:
+        self._topology = topology
+        self._accounts = accounts
+        self._site = site
+
+    async def look(self, key: MonitorKey) -> tuple[MonitorSnapshot, Cloud | None]:
+        """Look at a HealthCheck, its monitor and those who use it."""
+        raw = self._topology.store.get("HealthCheck", key.namespace, key.name)
+        check = self._topology.typed("HealthCheck", raw) if raw else None
+        used_by = self._topology.lbpools_checked_by(key.namespace, key.name)
+        left = await self._accounts.holding(f"of={key}") if check is None else None
+        opened = left or await self._accounts.open_for([check] if check else [])
+        if isinstance(opened, Problem):
+            return MonitorSnapshot(key.namespace, key.name, check, raw, problem=opened, used_by=used_by), None
+        hostnames = frozenset(
+            tunnel.spec.hostname
+            for pool in used_by
+            for tunnel in self._topology.tunnels_naming(key.namespace, pool.metadata.name)
+        )
+        snapshot = MonitorSnapshot(
+            namespace=key.namespace,
+            name=key.name,
+            health_check=check,
+            raw=raw,
+            observed=await self.marked(key, opened),
+            used_by=used_by,
+            in_use=frozenset(one.value.monitor for one in await opened.cloud.pools() if one.value.monitor),
+            tunnel_hostnames=hostnames,
+        )
+        return snapshot, opened.cloud
+
+    async def marked(self, key: MonitorKey, opened: Opened) -> tuple[Observed[Monitor], ...]:
+        """List the monitors that carry the mark of a HealthCheck: more than one after a lost answer."""
+        found = []
+        for one in await opened.cloud.monitors():
+            mark = read_mark(one.value.description)
+            if mark and mark.owner == self._site.owner and mark.of == str(key):
+                found.append(one)
+        return tuple(found)

@@ -1,0 +1,71 @@
+"""The origins of a Tunnel, as Cloudflare and the cluster show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tunnelpool.build.manifests import SLOT_LABEL, wanted_slots
+from tunnelpool.build.snapshot import Member, Raw, Site, Slot
+from tunnelpool.crd.v1alpha1 import Tunnel
+from tunnelpool.domain.ownership import read_tunnel_name
+from tunnelpool.domain.remote import ObservedTunnel
+from tunnelpool.engine.connectors import Connectors
+from tunnelpool.engine.store import Store
+
+
+class Origins:
+    """Puts together remote tunnels, children in the cluster and what the pods show."""
+
+    def __init__(self, store: Store, connectors: Connectors, site: Site) -> None:
+        self._store = store
+        self._connectors = connectors
+        self._site = site
+
+    def slots(
+        self, namespace: str, name: str, tunnel: Tunnel | None, remotes: Sequence[ObservedTunnel]
+    ) -> tuple[Slot, ...]:
+        """Put together what Cloudflare and the cluster hold of each origin of a Tunnel."""
+        found: dict[int, list[ObservedTunnel]] = {}
+        for remote in remotes:
+            parts = read_tunnel_name(remote.value.name)
+            if parts and (parts.owner, parts.namespace, parts.name) == (self._site.owner, namespace, name):
+                found.setdefault(parts.slot, []).append(remote)
+        place = f"{namespace}/{name}"
+        children: dict[str, dict[int, Raw]] = {}
+        for kind in ("Deployment", "Secret", "Pod"):
+            raws = self._store.by(f"{kind}-by-tunnel", place)
+            children[kind] = {index: raw for raw in raws if (index := _slot_of(raw)) is not None}
+        wanted = 0 if tunnel is None or tunnel.deleting else wanted_slots(tunnel)
+        indices = sorted({*range(wanted), *found, *(index for kind in children.values() for index in kind)})
+        slots = []
+        for index in indices:
+            same = sorted(found.get(index, ()), key=lambda one: one.id)
+            seen = self._connectors.look(namespace, name, index)
+            slots.append(
+                Slot(
+                    index=index,
+                    leaving=index >= wanted,
+                    remote=same[0] if same else None,
+                    duplicates=tuple(same[1:]),
+                    deployment=children["Deployment"].get(index),
+                    secret=children["Secret"].get(index),
+                    pods=seen.pods,
+                    ready_pods=seen.ready,
+                    running=seen.running,
+                    running_for_s=seen.for_s,
+                )
+            )
+        return tuple(slots)
+
+    def member(self, tunnel: Tunnel, remotes: Sequence[ObservedTunnel], *, all_leave: bool = False) -> Member:
+        """See a Tunnel as its pool does; `all_leave` if the pool is not its own any more."""
+        slots = self.slots(tunnel.metadata.namespace, tunnel.metadata.name, tunnel, remotes)
+        if all_leave:
+            slots = tuple(replace(slot, leaving=True) for slot in slots)
+        return Member(tunnel, slots)
+
+
+def _slot_of(raw: Raw) -> int | None:
+    text = (raw["metadata"].get("labels") or {}).get(SLOT_LABEL, "")
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,207 @@
+"""What the reconciliation of a pool sees, and what those see who refer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from tunnelpool.build.health import serving
+from tunnelpool.build.ownership import is_ours
+from tunnelpool.build.pool import effective
+from tunnelpool.build.snapshot import HealthCheckView, Member, PoolSnapshot, PoolView, Site
+from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
+from tunnelpool.domain.errors import MissingPermissionError
+from tunnelpool.domain.hostnames import zone_of
+from tunnelpool.domain.keys import MonitorKey, PoolKey
+from tunnelpool.domain.ownership import read_tunnel_name
+from tunnelpool.domain.reasons import Problem
+from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
+from tunnelpool.domain.remote import Observed, ObservedPool, Zone
+from tunnelpool.engine.credentials import Opened
+from tunnelpool.engine.gather.accounts import Accounts
+from tunnelpool.engine.gather.monitors import Monitors
+from tunnelpool.engine.gather.origins import Origins
+from tunnelpool.engine.ports import Cloud
+from tunnelpool.engine.topology import Topology, first_claim, oldest_first, place_of
+
+
+class Pools:
+    """Looks at pools, their members, health checks and referrers."""
+
+    def __init__(
+        self, topology: Topology, accounts: Accounts, origins: Origins, monitors: Monitors, site: Site
+    ) -> None:
+        self._topology = topology
+        self._accounts = accounts
+        self._origins = origins
+        self._monitors = monitors
+        self._site = site
+
+    async def look(self, key: PoolKey) -> tuple[PoolSnapshot, Cloud | None]:
+        """Look at a pool, its members, its health check and the load balancers that refer to it."""
+        topology = self._topology
+        lbpools = topology.lbpools_called(key.name)
+        claims = topology.claims(key.name, key.account)
+        namespace, claimant = first_claim(claims)
+        mine = tuple(
+            sorted(
+                (one for one in lbpools if one in claims), key=lambda one: one.metadata.namespace != namespace
+            )
+        )
+        bare = PoolSnapshot(key.name, namespace, claimant, mine)
+        raws = {place_of(one): raw for one in mine if (raw := topology.store.get("LBPool", *place_of(one)))}
+        left = None if claims else self._accounts.with_id(key.account)
+        opened = left or await self._accounts.open_for(claims)
+        if isinstance(opened, Problem):
+            return replace(bare, raws=raws, problem=opened), None
+        if key.account != opened.account_id:
+            return PoolSnapshot(key.name), None  # the key of an account that was not known yet
+        observed = await observed_pool(key.name, opened)
+        members = await self._members(key.name, namespace, observed, opened)
+        spec = effective(bare)
+        referrers = await self._referrers(observed, opened, everywhere=not claims)
+        snapshot = replace(
+            bare,
+            raws=raws,
+            members=members,
+            observed=observed,
+            health_check=await self._check_view(spec, opened),
+            referrers=referrers,
+            alternatives=await self._alternatives(observed, referrers, opened),
+            serving=await self._serving(referrers, opened),
+            used_as_fallback=bool(spec and self._fallback_hosts(spec)),
+            ssl_modes=await self._ssl_modes(spec, opened),
+        )
+        return snapshot, opened.cloud
+
+    async def view(self, namespace: str, name: str, opened: Opened) -> PoolView:
+        """See a pool as those do who refer to it by the name that resources use."""
+        lbpool = self._topology.lbpool(namespace, name)
+        remote_name = self._topology.remote_pool_name(namespace, name)
+        observed = await observed_pool(remote_name, opened)
+        if observed is not None and not is_ours(observed.value, self._site.owner):
+            observed = None
+        tunnels = self._topology.tunnels_naming(namespace, name)
+        if lbpool is not None and lbpool.spec.origins:
+            return PoolView(remote_name, lbpool, observed)
+        remotes = await opened.cloud.tunnels()
+        members = tuple(self._origins.member(tunnel, remotes) for tunnel in tunnels)
+        return PoolView(remote_name, lbpool, observed, members)
+
+    async def _members(
+        self, name: str, namespace: str, observed: ObservedPool | None, opened: Opened
+    ) -> tuple[Member, ...]:
+        """List the Tunnels of the pool, and those that have left it while their origins are still in it."""
+        topology = self._topology
+        tunnels: list[Tunnel] = []
+        here = [one for one in topology.lbpools_called(name) if one.metadata.namespace == namespace]
+        for local in {*(one.metadata.name for one in here), name}:
+            if topology.remote_pool_name(namespace, local) == name:
+                tunnels += topology.tunnels_naming(namespace, local)
+        remotes = await opened.cloud.tunnels()
+        address_pool = any(one.spec.origins for one in here if not one.deleting)
+        members = (
+            [] if address_pool else [self._origins.member(one, remotes) for one in oldest_first(tunnels)]
+        )
+        present = {place_of(one.tunnel) for one in members}
+        for origin in observed.value.origins if observed else ():
+            parts = read_tunnel_name(origin.name)
+            if parts is None or parts.owner != self._site.owner:
+                continue
+            place = (parts.namespace, parts.name)
+            raw = topology.store.get("Tunnel", *place)
+            tunnel = topology.typed("Tunnel", raw) if raw else None
+            if tunnel is not None and place not in present:
+                present.add(place)
+                members.append(self._origins.member(tunnel, remotes, all_leave=True))
+        return tuple(members)
+
+    async def _check_view(self, spec: LBPool | None, opened: Opened) -> HealthCheckView | None:
+        if spec is None or spec.spec.health_check_ref is None:
+            return None
+        name, namespace = spec.spec.health_check_ref.name, spec.metadata.namespace
+        found = await self._monitors.marked(MonitorKey(namespace, name), opened)
+        monitor_id = min((one.id for one in found), default="")
+        pools = {one.value.monitor for one in await opened.cloud.pools()}
+        used = sorted(one.id for one in found if one.id in pools)
+        check = self._topology.health_check(namespace, name)
+        return HealthCheckView(name, check, used[0] if used else monitor_id)
+
+    async def _referrers(
+        self, observed: ObservedPool | None, opened: Opened, *, everywhere: bool
+    ) -> tuple[Observed[RemoteLoadBalancer], ...]:
+        """List the load balancers that refer to a pool; `everywhere` if no resource tells their zones."""
+        if observed is None:
+            return ()
+        zones = await opened.cloud.zones() if everywhere else await self._zones_in_use(opened)
+        found = [
+            balancer
+            for zone in zones
+            for balancer in await opened.cloud.load_balancers(zone.id)
+            if observed.id in balancer.value.pools
+        ]
+        return tuple(sorted(found, key=lambda one: one.value.name))
+
+    async def _zones_in_use(self, opened: Opened) -> tuple[Zone, ...]:
+        """List the zones that hold a host name of ours: others need not be listed."""
+        store = self._topology.store
+        zones = await opened.cloud.zones()
+        hostnames = {
+            str(raw["spec"]["hostname"]) for kind in ("Tunnel", "LoadBalancer") for raw in store.all(kind)
+        }
+        found = {zone.id: zone for name in hostnames if (zone := zone_of(name, zones))}
+        return tuple(found.values())
+
+    async def _alternatives(
+        self, observed: ObservedPool | None, referrers: Sequence[Observed[RemoteLoadBalancer]], opened: Opened
+    ) -> bool:
+        if observed is None or not referrers:
+            return False
+        others = {one.id: one for one in await opened.cloud.pools() if one.id != observed.id}
+        for one in referrers:
+            has_fallback = one.value.fallback_pool in others
+            if not has_fallback and serving(one.value, others).on_fallback:
+                return False
+        return True
+
+    async def _serving(
+        self, referrers: Sequence[Observed[RemoteLoadBalancer]], opened: Opened
+    ) -> frozenset[str]:
+        if not referrers:
+            return frozenset()
+        pools = {one.id: one for one in await opened.cloud.pools()}
+        return frozenset(pool for one in referrers for pool in serving(one.value, pools).pools)
+
+    def _fallback_hosts(self, lbpool: LBPool) -> tuple[str, ...]:
+        """List the host names whose fallback this pool is."""
+        namespace, name = place_of(lbpool)
+        users = self._topology.lbpools_falling_back_to(namespace, name)
+        found = {
+            tunnel.spec.hostname
+            for user in users
+            for tunnel in self._topology.tunnels_naming(namespace, user.metadata.name)
+        }
+        for balancer in self._topology.balancers_naming(namespace, name):
+            if balancer.spec.fallback_ref is not None and balancer.spec.fallback_ref.name == name:
+                found.add(balancer.spec.hostname)
+        return tuple(sorted(found))
+
+    async def _ssl_modes(self, spec: LBPool | None, opened: Opened) -> Mapping[str, str | None]:
+        if spec is None or not spec.spec.origins or spec.spec.require_tls is False:
+            return {}
+        zones = await opened.cloud.zones()
+        modes: dict[str, str | None] = {}
+        for hostname in self._fallback_hosts(spec):
+            zone = zone_of(hostname, zones)
+            if zone is None or zone.name in modes:
+                continue
+            try:
+                modes[zone.name] = await opened.cloud.ssl_mode(zone.id)
+            except MissingPermissionError:
+                modes[zone.name] = None
+        return modes
+
+
+async def observed_pool(name: str, opened: Opened) -> ObservedPool | None:
+    """Find a pool of the account by its name."""
+    return next((one for one in await opened.cloud.pools() if one.value.name == name), None)
