@@ -208,3 +208,17 @@ async def test_the_status_of_a_load_balancer_follows_its_pools_with_nothing_else
         status = world.status("LoadBalancer", "web")
         assert (status["servingPool"], status["onFallback"]) == ("second", True)
         assert ("LoadBalancer", "FailedOver") in {(kind, why) for kind, why, _ in world.cluster.events}
+
+
+async def test_the_status_of_a_tunnel_follows_a_pool_that_no_object_describes(world: World) -> None:
+    async with world:
+        apply_tunnel(world)
+        await world.start()
+        await world.quiet(for_s=30)
+        pool = world.remote.only(Pool)
+        first, *others = pool.value.origins
+        origins = (replace(first, enabled=False), *others)
+        world.remote.objects[pool.id] = replace(pool, value=replace(pool.value, origins=origins))
+        await world.quiet(for_s=70)
+        states = [origin["state"] for origin in world.status("Tunnel", "web")["origins"]]
+        assert states == ["Disabled", "Registered"]
