@@ -1,50 +1,13 @@
-"""The command line: `tunnelpool run` is the operator, the rest is for people."""
+"""`tunnelpool generate`."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib.metadata
-import os
-import sys
-
 import click
 
-from tunnelpool.crd.manifests import render
 from tunnelpool.generate import InvalidInputError, tunnel_manifest
-from tunnelpool.settings import Settings, SettingsError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(importlib.metadata.version("tunnelpool"), prog_name="tunnelpool")
-def main() -> None:
-    """Cloudflare Tunnels and Cloudflare Load Balancing as Kubernetes resources."""
-
-
-@main.command()
-def run() -> None:
-    """Run the operator. Its settings are environment variables, TUNNELPOOL_…; see docs/settings.md."""
-    from tunnelpool.app import run as run_operator  # noqa: PLC0415 - these libraries take a second to load
-
-    try:
-        settings = Settings.read(os.environ)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
-    sys.exit(asyncio.run(run_operator(settings)))
-
-
-@main.command()
-def crds() -> None:
-    """Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`."""
-    click.echo("---\n".join(render().values()), nl=False)
-
-
-@main.command()
-def version() -> None:
-    """Print the version."""
-    click.echo(importlib.metadata.version("tunnelpool"))
-
-
-@main.group()
+@click.group()
 def generate() -> None:
     """Print manifests to start from."""
 
@@ -75,7 +38,3 @@ def generate_tunnel(
     except InvalidInputError as error:
         raise click.UsageError(str(error)) from None
     click.echo(text, nl=False)
-
-
-if __name__ == "__main__":
-    main()
