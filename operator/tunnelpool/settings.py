@@ -27,6 +27,9 @@ class Settings(BaseModel):
 
     namespace: str = Field(default="tunnelpool-system", min_length=1)
     """Namespace that the operator runs in, where its own credentials are."""
+    lease_name: str = Field(default="tunnelpool", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)
+    """Name of the Lease in that namespace by which one of several operators writes. Operators of one
+    cluster must have one Lease."""
     cluster_name: str = Field(default="", pattern=rf"^$|{CLUSTER_NAME.pattern}")
     """Name of this cluster in the marks on remote objects; never change it. Default: the first eight
     digits of the UID of the namespace kube-system."""

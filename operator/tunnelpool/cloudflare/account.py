@@ -34,7 +34,7 @@ from tunnelpool.domain.remote import (
     RemoteKind,
     Zone,
 )
-from tunnelpool.engine.ports import Account, Changed, Clock
+from tunnelpool.engine.ports import Account, Changed, Clock, Fence
 from tunnelpool.plan.steps import RemoteStep
 
 _TOKENS_KEPT: Final = 256
@@ -148,7 +148,8 @@ class CloudAccounts:
     """All accounts behind one transport. Call `aclose` at the end.
 
     `http` stands in for the network in tests. `on_call` hears of each request (route template, method,
-    status or 0, seconds), `on_wait` of the seconds for which a budget held one back.
+    status or 0, seconds), `on_wait` of the seconds for which a budget held one back. `fence` must be passed
+    by every write.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class CloudAccounts:
         clock: Clock,
         *,
         http: httpx.AsyncBaseTransport | None = None,
+        fence: Fence | None = None,
         on_call: OnCall = ignore_call,
         on_wait: Callable[[float], None] = ignore_wait,
         sleep: Sleep = asyncio.sleep,
@@ -165,7 +167,14 @@ class CloudAccounts:
         self._settings = settings
         self._clock = clock
         self._transport = Transport(
-            settings, clock, http=http, on_call=on_call, on_wait=on_wait, sleep=sleep, user_agent=user_agent
+            settings,
+            clock,
+            http=http,
+            fence=fence,
+            on_call=on_call,
+            on_wait=on_wait,
+            sleep=sleep,
+            user_agent=user_agent,
         )
         self._inventories: dict[str, Inventory] = {}
         self._accounts: OrderedDict[tuple[str, str], CloudAccount] = OrderedDict()

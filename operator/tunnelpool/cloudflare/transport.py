@@ -22,7 +22,7 @@ from tunnelpool.cloudflare.budget import Budget, Sleep
 from tunnelpool.cloudflare.routes import Target
 from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.domain.errors import CredentialsError, RateLimitedError, UnavailableError
-from tunnelpool.engine.ports import Clock
+from tunnelpool.engine.ports import Clock, Fence
 
 _ATTEMPTS: Final[Mapping[str, int]] = {"GET": 3, "POST": 1, "PATCH": 2, "PUT": 2, "DELETE": 2}
 """Writes other than POST are sent again only if the first never left."""
@@ -60,7 +60,7 @@ class Transport:
     """Connections to the API and the budgets of the tokens that were ever used.
 
     `http` stands in for the network in tests. `on_call` hears of each request, `on_wait` of the seconds
-    for which the budget held one back.
+    for which the budget held one back. With a `fence`, every request but GET must pass it.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Transport:
         clock: Clock,
         *,
         http: httpx.AsyncBaseTransport | None = None,
+        fence: Fence | None = None,
         on_call: OnCall = ignore_call,
         on_wait: Callable[[float], None] = ignore_wait,
         sleep: Sleep = asyncio.sleep,
@@ -78,6 +79,7 @@ class Transport:
         self.clock = clock
         self.sleep = sleep
         self.on_call = on_call
+        self._fence = fence
         self._on_wait = on_wait
         self._budgets: dict[bytes, Budget] = {}
         """By digest: a token that is no longer used is not kept."""
@@ -104,6 +106,16 @@ class Transport:
             budget = Budget(self.settings, self.clock, self.sleep, self._on_wait)
             self._budgets[digest] = budget
         return Session(self, token, budget)
+
+    def limit_s(self, method: str) -> float:
+        """Answer with the time that a request may take which is sent now.
+
+        Raises:
+            NotLeaderError: it is a write, and this process may not write.
+
+        """
+        timeout_s = self.settings.timeout_s
+        return timeout_s if self._fence is None or method == "GET" else self._fence.limit(timeout_s)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -181,11 +193,12 @@ class Session:
         transport = self._transport
         url = transport.settings.api_url.rstrip("/") + target.path
         call = f"{method} {target.route.template}"
+        limit_s = transport.limit_s(method)  # here, where nothing is waited for any more
         started = transport.clock.monotonic()
         status = 0
         try:
             # httpx limits each read, this limits them together.
-            async with asyncio.timeout(transport.settings.timeout_s):
+            async with asyncio.timeout(limit_s):
                 response = await transport.client.request(
                     method, url, params=query, json=body, headers={"Authorization": f"Bearer {self._token}"}
                 )

@@ -4,7 +4,8 @@
     ├── RetryableError            it may succeed later without anyone's doing
     │   ├── RateLimitedError      the budget of the token is spent, `retry_after_s` says how long
     │   ├── UnavailableError      5xx, time-out, no connection: nothing was changed
-    │   └── OutcomeUnknownError   a write was sent and its answer lost: it may have happened
+    │   ├── OutcomeUnknownError   a write was sent and its answer lost: it may have happened
+    │   └── NotLeaderError        the write was not sent: the lease is not held, or not for long enough
     ├── WaitingError              not now, because of another object
     │   ├── StillReferencedError  1005
     │   └── ActiveConnectionsError 1022
@@ -56,6 +57,10 @@ class UnavailableError(RetryableError):
 
 class OutcomeUnknownError(RetryableError):
     """A write was sent and its answer lost: look before it is sent again."""
+
+
+class NotLeaderError(RetryableError):
+    """The write was not sent: this process does not hold the lease, or not for long enough."""
 
 
 class WaitingError(ApiError):

@@ -48,6 +48,7 @@ SECRET: Final = Kind("Secret", "", "v1", "secrets", SELECTOR)
 DISRUPTION_BUDGET: Final = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", SELECTOR)
 POD: Final = Kind("Pod", "", "v1", "pods", SELECTOR)
 EVENT: Final = Kind("Event", "events.k8s.io", "v1", "events")
+LEASE: Final = Kind("Lease", "coordination.k8s.io", "v1", "leases")
 
 WATCHED: Final = (
     TUNNEL,

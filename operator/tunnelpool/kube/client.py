@@ -13,6 +13,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient
 
 from tunnelpool.domain.errors import ApiError, UnavailableError
+from tunnelpool.engine.ports import Fence
 from tunnelpool.kube.access import load_configuration
 from tunnelpool.kube.failures import broken, refusal
 
@@ -28,24 +29,37 @@ _FIRST_REFUSAL: Final = 300
 
 
 class KubeClient:
-    """Requests to the API server. Nothing is retried but a refusal of outdated credentials."""
+    """Requests to the API server. Nothing is retried but a refusal of outdated credentials.
 
-    def __init__(self, api: ApiClient, kubeconfig: str = "", *, total_s: float = _TOTAL_S) -> None:
+    With a `fence`, every request but GET must pass it.
+    """
+
+    def __init__(
+        self,
+        api: ApiClient,
+        kubeconfig: str = "",
+        *,
+        total_s: float = _TOTAL_S,
+        fence: Fence | None = None,
+    ) -> None:
         self._api: Any = api  # generated code, half typed
         self._kubeconfig = kubeconfig
-        self._timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=_CONNECT_S)
+        self._total_s = total_s
+        self._fence = fence
         self._renewing = asyncio.Lock()
         self._in_flight: Counter[Any] = Counter()
 
     @classmethod
-    async def connect(cls, kubeconfig: str = "", *, total_s: float = _TOTAL_S) -> KubeClient:
+    async def connect(
+        cls, kubeconfig: str = "", *, total_s: float = _TOTAL_S, fence: Fence | None = None
+    ) -> KubeClient:
         """Read the configuration; no request is sent. `total_s` bounds each request.
 
         Raises:
             UnavailableError: no way to the API is configured.
 
         """
-        return cls(await _api_client(kubeconfig), kubeconfig, total_s=total_s)
+        return cls(await _api_client(kubeconfig), kubeconfig, total_s=total_s, fence=fence)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -90,7 +104,7 @@ class KubeClient:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = await api.call_api(*request, _request_timeout=self._timeout)
+            response = await api.call_api(*request, _request_timeout=self._limit(method))
             content = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise broken(method, path, error) from error
@@ -105,6 +119,12 @@ class KubeClient:
         except ValueError as error:
             raise UnavailableError(f"the answer to {method} {path} is not JSON", status=status) from error
         return dict(answer)
+
+    def _limit(self, method: str) -> aiohttp.ClientTimeout:
+        total_s = self._total_s
+        if self._fence is not None and method != "GET":
+            total_s = self._fence.limit(total_s)
+        return aiohttp.ClientTimeout(total=total_s, sock_connect=_CONNECT_S)
 
     async def _renew(self, refused: Any) -> None:
         async with self._renewing:

@@ -85,6 +85,11 @@ WATCH_AGE: Final = Metric(
     "Time since the kind's watch was heard, bookmarks included. Above 75 the watch is silent.",
     ("kind",),
 )
+LEADER: Final = Metric(
+    "tunnelpool_leader",
+    "gauge",
+    "1 in the process that holds the Lease and writes, 0 in a standby. Over all processes the sum is 1.",
+)
 BUILD_INFO: Final = Metric(
     "tunnelpool_build_info", "gauge", "Always 1; the labels tell the versions.", ("version", "python")
 )
@@ -99,6 +104,7 @@ METRICS: Final = (
     RATE_LIMIT_WAIT,
     STORE_SYNCED,
     WATCH_AGE,
+    LEADER,
     BUILD_INFO,
 )
 """Every metric of our own, in the order of the documentation."""
@@ -119,6 +125,7 @@ class Metrics:
         self._rate_limit_wait = self._counter(RATE_LIMIT_WAIT)
         self._store_synced = self._gauge(STORE_SYNCED)
         self._watch_age = self._gauge(WATCH_AGE)
+        self._leader = self._gauge(LEADER)
         version = importlib.metadata.version("tunnelpool")
         self._gauge(BUILD_INFO).labels(version, platform.python_version()).set(1)
         self._before_reading: list[Callable[[], None]] = []
@@ -152,6 +159,10 @@ class Metrics:
     def read_watches(self, ages: Callable[[], Mapping[str, float]]) -> None:
         """Ask for the ages of the watches, by kind, whenever the metrics are read."""
         self._before_reading.append(lambda: _set(self._watch_age, ages()))
+
+    def read_leader(self, leads: Callable[[], bool]) -> None:
+        """Ask whether this process writes whenever the metrics are read."""
+        self._before_reading.append(lambda: self._leader.set(leads()))
 
     def text(self) -> bytes:
         """Write everything in the text format of Prometheus."""

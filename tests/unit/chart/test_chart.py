@@ -132,6 +132,7 @@ def test_values_become_the_environment_of_the_operator(render: Render) -> None:
     assert _environment(render()) == {
         "POD_IP": {"fieldRef": {"fieldPath": "status.podIP"}},
         "TUNNELPOOL_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
+        "TUNNELPOOL_LEASE_NAME": "tunnelpool",
         "TUNNELPOOL_LISTEN": "$(POD_IP):8080",
         "TUNNELPOOL_CLUSTER_NAME": "",
         "TUNNELPOOL_API_URL": "https://api.cloudflare.com/client/v4",
@@ -224,10 +225,34 @@ def test_being_alive_asks_less_than_being_ready(render: Render) -> None:
     assert container["livenessProbe"]["failureThreshold"] > 1
 
 
-def test_one_operator_writes_at_a_time(render: Render) -> None:
-    (deployment,) = _kind(render(), "Deployment")
-    assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+def test_an_update_starts_the_next_operator_before_it_stops_the_last(render: Render) -> None:
+    for replicas in (1, 2):
+        (deployment,) = _kind(render({"replicas": replicas}), "Deployment")
+        assert deployment["spec"]["replicas"] == replicas
+        assert deployment["spec"]["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        }
+
+
+def test_operators_of_one_release_meet_at_one_lease(render: Render) -> None:
+    objects = render({"fullnameOverride": "other"}, namespace="elsewhere")
+    assert _environment(objects)["TUNNELPOOL_LEASE_NAME"] == "other"
+    (role,) = _kind(objects, "Role")
+    assert role["metadata"]["namespace"] == "elsewhere"
+    assert [rule.get("resourceNames") for rule in role["rules"]] == [["other"], None]
+
+
+def test_several_operators_are_spread_and_not_evicted_together_and_one_can_be_evicted(render: Render) -> None:
+    assert not _kind(render({"replicas": 1}), "PodDisruptionBudget")
+    assert "topologySpreadConstraints" not in _pod(render({"replicas": 1}))
+    objects = render({"replicas": 2})
+    (budget,) = _kind(objects, "PodDisruptionBudget")
+    (deployment,) = _kind(objects, "Deployment")
+    assert budget["spec"] == {"maxUnavailable": 1, "selector": deployment["spec"]["selector"]}
+    (spread,) = _pod(objects)["topologySpreadConstraints"]
+    assert spread["labelSelector"] == deployment["spec"]["selector"]
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,22 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(operator: dict[str, A
     }
 
 
+def test_in_its_own_namespace_the_operator_may_keep_its_lease_and_nothing_else(render: Render) -> None:
+    objects = render()
+    (role,) = [one for one in objects if one["kind"] == "Role"]
+    assert role["metadata"]["namespace"] == "tunnelpool-system"
+    lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert role["rules"] == [
+        {**lease, "resourceNames": ["tunnelpool"], "verbs": ["get", "patch"]},
+        {**lease, "verbs": ["create"]},
+    ]
+    (binding,) = [one for one in objects if one["kind"] == "RoleBinding"]
+    assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", role["metadata"]["name"])
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "tunnelpool", "namespace": "tunnelpool-system"}
+    ]
+
+
 def test_of_namespaces_the_operator_sees_kube_system_only(operator: dict[str, Any]) -> None:
     (rule,) = [rule for rule in operator["rules"] if "namespaces" in rule["resources"]]
     assert rule["resourceNames"] == ["kube-system"]
@@ -95,4 +111,4 @@ def test_whoever_may_edit_a_namespace_may_edit_our_kinds_in_it(render: Render) -
 
 def test_rights_can_be_left_to_somebody_else(render: Render) -> None:
     objects = render({"rbac": {"create": False, "aggregateClusterRoles": False}})
-    assert not [one for one in objects if one["kind"].startswith("ClusterRole")]
+    assert not [one for one in objects if "Role" in one["kind"]]
