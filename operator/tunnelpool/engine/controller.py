@@ -120,7 +120,6 @@ class Controller:
         try:
             decision = await self._decider.decide(key)
             decision = await self._first_touch(key, decision)
-            learned = decision.learned
             for _ in range(_PASSES):
                 if not decision.steps:
                     break
@@ -130,7 +129,6 @@ class Controller:
                     wrote = True
                 self._failures.pop(key, None)
                 decision = await self._decider.decide(key)
-                learned |= decision.learned
             else:
                 _log.error("the plan does not come to an end", extra={"key": str(key)})
                 self._queue.add_after(key, self._backoff.next(key))
@@ -138,7 +136,7 @@ class Controller:
             return await self._failed(key, error, concerned, wrote=wrote, before=before)
         if self._failures.pop(key, None) is not None:
             decision = await self._decider.decide(key)
-        if wrote or learned or before is not None:
+        if wrote or before is not None:
             self._wake(key, concerned)
         try:
             await self._tell(decision)

@@ -60,8 +60,6 @@ class Decision:
     """Whom a write concerns that the resources do not tell of: a Tunnel that has left the pool."""
     abandoned: frozenset[Key] = frozenset()
     """What nobody claims any more and has to go first, found in passing."""
-    learned: bool = False
-    """Whether asking again has brought news, which those around the key have not heard either."""
 
 
 class Decider:
@@ -204,15 +202,12 @@ class Decider:
         if cloud is None:
             return Decision()
         witness, verdict = _awaits_witness(snapshot), _awaits_first_verdict(snapshot)
-        learned = False
         if self._asks_again(key, waits=witness or verdict):
             if witness:
                 await cloud.tunnels(fresh=True)
             if verdict:
                 await cloud.pools(fresh=True)
-            before = snapshot.observed
             snapshot, _ = await self._gatherer.pool(key)
-            learned = snapshot.observed != before
         intent = pool_builder.build(snapshot, self._pool_site(), self._now())
         steps: list[Step] = list(remote_plan.plan(intent, snapshot.observed, self._site.owner))
         statuses_written = []
@@ -251,7 +246,6 @@ class Decider:
             problem,
             frozenset(concerned),
             abandoned,
-            learned,
         )
 
     async def _host(self, key: HostKey) -> Decision:
