@@ -18,12 +18,16 @@ from localedge.api.accounts import Accounts
 from localedge.api.faults import Faults
 from localedge.api.gateway import Gateway, application
 from localedge.api.rate_limit import RateLimit
+from localedge.balance.steering import Chooser
 from localedge.clock import Clock
 from localedge.control.accounts import AccountOffice
+from localedge.control.names import NameService
 from localedge.control.panel import Panel
 from localedge.control.pretences import Pretences
 from localedge.dataplane.address_leg import AddressLeg
+from localedge.dataplane.balancing import Balancing
 from localedge.dataplane.frontdoor import FrontDoor
+from localedge.dataplane.origins import Origins
 from localedge.dataplane.routing import Router
 from localedge.dataplane.sight import Sight
 from localedge.dataplane.tunnel_leg import TunnelLeg
@@ -97,7 +101,14 @@ class Edge:
         tunnels = TunnelLeg(self.terminator, self.ledger, chance)
         self._prober = Prober(tunnels, self._addresses)
         self._sight = Sight()
-        router = Router(tunnels, self._addresses, self.book.verdict, chance)
+        self.origins = Origins(tunnels, self._addresses)
+        router = Router(self.origins, Balancing(self.origins, self.book.verdict, chance, self.clock))
+        self.names = NameService(
+            self._sight,
+            Chooser(self.book.verdict, chance),
+            edge_address=options.host,
+            colo=options.colo,
+        )
         self.front_door = FrontDoor(
             self._sight, router, self.journals.requests, self.clock, chance, options.colo
         )
@@ -166,6 +177,7 @@ class Edge:
             app
         )
         AccountOffice(self.accounts, self.tenants, self._identifiers).attach(app)
+        self.names.attach(app)
         Pretences(self.accounts, self.ledger, self.book, self.clock).attach(app)
         return app
 

@@ -28,6 +28,10 @@ class Plan:
     steering_policies: frozenset[str]
     may_probe_everywhere: bool
     """`check_regions: null`, every data centre, is for Enterprise."""
+    rules: int
+    """Rules of one load balancer."""
+    affinity_headers: int
+    """Headers that session affinity may go by."""
 
     def without_load_balancing(self) -> Plan:
         """Return the same plan, the add-on not bought."""
@@ -37,9 +41,29 @@ class Plan:
 _SELF_SERVICE_STEERING = frozenset({"off", "random"})
 
 PLANS: dict[PlanName, Plan] = {
-    PlanName.PRO: Plan(PlanName.PRO, 60, 20, 20, 20, 30, _SELF_SERVICE_STEERING, may_probe_everywhere=False),
+    PlanName.PRO: Plan(
+        PlanName.PRO,
+        60,
+        20,
+        20,
+        20,
+        30,
+        _SELF_SERVICE_STEERING,
+        may_probe_everywhere=False,
+        rules=1,
+        affinity_headers=1,
+    ),
     PlanName.BUSINESS: Plan(
-        PlanName.BUSINESS, 15, 20, 20, 20, 30, _SELF_SERVICE_STEERING, may_probe_everywhere=False
+        PlanName.BUSINESS,
+        15,
+        20,
+        20,
+        20,
+        30,
+        _SELF_SERVICE_STEERING,
+        may_probe_everywhere=False,
+        rules=1,
+        affinity_headers=1,
     ),
     # Enterprise is by contract; these are large enough for any test and still end.
     PlanName.ENTERPRISE: Plan(
@@ -61,5 +85,7 @@ PLANS: dict[PlanName, Plan] = {
             }
         ),
         may_probe_everywhere=True,
+        rules=1_000,
+        affinity_headers=5,
     ),
 }

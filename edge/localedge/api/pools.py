@@ -10,7 +10,7 @@ from localedge.api.call import Call, Reply, Route, whole
 from localedge.api.problem import not_found, not_unique, referenced, validation_failed
 from localedge.api.stored import create, delete, find, reading, replace
 from localedge.balance.health import listed_health, pool_health
-from localedge.balance.topology import pool_from
+from localedge.balance.model import pool_from
 from localedge.documents.fields import merge
 from localedge.documents.load_balancers import pools_of
 from localedge.documents.pools import READ_ONLY, read_pool

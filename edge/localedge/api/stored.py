@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from localedge.api.account import Account
 from localedge.api.problem import ProblemError, not_emulated, not_found, validation_failed
-from localedge.documents.refusal import InvalidError, NotEmulatedError
+from localedge.documents.refusal import InvalidError, NotEmulatedError, NotUniqueError
 from localedge.state.records import Document, DocumentKind
 
 T = TypeVar("T")
@@ -19,6 +19,8 @@ def reading(read: Callable[[], T], invalid: Callable[[str], ProblemError] = vali
         return read()
     except InvalidError as error:
         raise invalid(str(error)) from error
+    except NotUniqueError as error:
+        raise ProblemError(409, 1003, "value not unique") from error
     except NotEmulatedError as error:
         raise not_emulated(str(error)) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from localedge.balance.topology import Origin, Pool
+from localedge.balance.model import Origin, Pool
 
 Verdict = bool | None
 """Up, down, or no verdict yet: a monitored origin without verdict counts as down."""

@@ -14,7 +14,7 @@ from localedge.api.accounts import Accounts
 from localedge.api.faults import Faults, read_fault
 from localedge.api.rate_limit import RateLimit
 from localedge.balance.health import pool_health
-from localedge.balance.topology import pool_from
+from localedge.balance.model import pool_from
 from localedge.clock import Clock
 from localedge.control.answer import BASE, answering
 from localedge.documents.fields import Field, Fields, integer, number, read_object

@@ -9,14 +9,16 @@ from typing import Any
 
 from aiohttp import web
 
+from localedge.balance.visitor import Visitor
 from localedge.clock import Clock
 from localedge.dataplane import pages
 from localedge.dataplane.address_leg import Scheme
 from localedge.dataplane.answer import Answer
-from localedge.dataplane.header_fields import is_websocket, toward_origin, toward_visitor
-from localedge.dataplane.routing import Routed, Router, Visit
+from localedge.dataplane.header_fields import is_websocket, location, toward_origin, toward_visitor
+from localedge.dataplane.routing import Router
 from localedge.dataplane.sight import Sight
 from localedge.dataplane.upgrade import SWITCHING, VisitorBytes, relay
+from localedge.dataplane.visit import Routed, Visit
 from localedge.documents.hostnames import without_port
 from localedge.journal import Journal
 from localedge.tunnel.interface import StreamFailedError
@@ -65,18 +67,20 @@ class FrontDoor:
 
     async def _serve(self, scheme: Scheme, request: web.BaseRequest) -> web.StreamResponse:
         started = self._clock.real()
-        ray = f"{self._chance.getrandbits(64):016x}-{self._colo}"
         authority = request.headers.get("Host", "")
         fields = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in request.raw_headers]
-        client_ip = request.remote or "127.0.0.1"
+        visitor = Visitor(request.remote or "127.0.0.1", location(fields, colo=self._colo))
+        ray = f"{self._chance.getrandbits(64):016x}-{visitor.location.pop}"
         visit = Visit(
             scheme=scheme,
             host=without_port(authority),
             method=request.method,
             path=request.path_qs if request.raw_path.startswith("http") else request.raw_path,
-            headers=toward_origin(fields, client_ip=client_ip, scheme=scheme, ray=ray),
+            headers=toward_origin(
+                fields, client_ip=visitor.ip, country=visitor.location.country, scheme=scheme, ray=ray
+            ),
             body=request.content.iter_any() if request.body_exists else None,
-            client_ip=client_ip,
+            visitor=visitor,
             websocket=VisitorBytes(request.transport) if is_websocket(fields) else None,
         )
         if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
@@ -90,16 +94,18 @@ class FrontDoor:
                 response: web.StreamResponse = _page(routed.result, ray)
                 outcome = "edge"
             else:
-                response = await self._pass(request, visit, routed.result, ray)
+                response = await self._pass(request, visit, routed.result, ray, routed.cookie)
                 outcome = routed.result.source
         finally:
             self._note(visit, routed, outcome, started)
         return response
 
     async def _pass(
-        self, request: web.BaseRequest, visit: Visit, answer: Answer, ray: str
+        self, request: web.BaseRequest, visit: Visit, answer: Answer, ray: str, cookie: str | None
     ) -> web.StreamResponse:
         headers = toward_visitor(answer.headers, ray=ray)
+        if cookie is not None:
+            headers.append(("set-cookie", cookie))
         response = web.StreamResponse(status=answer.status)
         for name, value in headers:
             response.headers.add(name, value)
@@ -139,14 +145,17 @@ class FrontDoor:
             "connector": routed.result.connector if isinstance(routed.result, Answer) else None,
             "error": routed.result.code if isinstance(routed.result, pages.Page) else None,
             "tries": routed.tries,
+            "session": routed.session,
+            "rules": list(routed.rules),
+            "colo": visit.visitor.location.pop,
             "seconds": round(self._clock.real() - started, 6),
         }
         self._journal.note(**entry)
 
 
 def _page(page: pages.Page, ray: str) -> web.Response:
-    headers = {"server": "cloudflare", "cf-ray": ray, **dict(page.headers)}
-    return web.Response(status=page.status, body=page.body, content_type="text/plain", headers=headers)
+    fields = {"server": "cloudflare", "cf-ray": ray, "content-type": page.content_type}
+    return web.Response(status=page.status, body=page.body, headers={**fields, **dict(page.headers)})
 
 
 def _already_sent(request: web.BaseRequest) -> web.StreamResponse:

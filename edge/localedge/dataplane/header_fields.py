@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from localedge.balance.visitor import UNKNOWN_COUNTRY, Location
+
 HeaderList = list[tuple[str, str]]
 
+LOCATION_PREFIX = "x-localedge-"
+"""Of the header fields `colo`, `country` and `region`, by which a visitor is put somewhere."""
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
      "trailer", "transfer-encoding", "upgrade"}
@@ -19,18 +23,33 @@ def is_websocket(fields: Iterable[tuple[str, str]]) -> bool:
     return any(name.lower() == "upgrade" and value.lower() == "websocket" for name, value in fields)
 
 
-def toward_origin(fields: Iterable[tuple[str, str]], *, client_ip: str, scheme: str, ray: str) -> HeaderList:
+def location(fields: Iterable[tuple[str, str]], *, colo: str) -> Location:
+    """Tell where a visitor says it is: tests come from anywhere, and their addresses say nothing of it."""
+    said = {name.lower(): value.strip().upper() for name, value in fields}
+    return Location(
+        pop=said.get(f"{LOCATION_PREFIX}colo", colo),
+        country=said.get(f"{LOCATION_PREFIX}country", UNKNOWN_COUNTRY),
+        region=said.get(f"{LOCATION_PREFIX}region", ""),
+    )
+
+
+def toward_origin(
+    fields: Iterable[tuple[str, str]], *, client_ip: str, country: str, scheme: str, ray: str
+) -> HeaderList:
     """Make the fields of the request to the origin, names in lower case, Host left to the leg.
 
     What only Cloudflare may say (`cf-*`) is dropped from the visitor's fields: a visitor could
-    otherwise speak to the connector itself.
+    otherwise speak to the connector itself. What is meant for the stand-in alone is dropped too.
     """
     received = [(name.lower(), value) for name, value in fields]
     named = _named_by_connection(received)
     kept = [
         (name, value)
         for name, value in received
-        if name not in _HOP_BY_HOP and name not in _OWN and name not in named and not name.startswith("cf-")
+        if name not in _HOP_BY_HOP
+        and name not in _OWN
+        and name not in named
+        and not name.startswith(("cf-", LOCATION_PREFIX))
     ]
     forwarded = [value for name, value in kept if name == "x-forwarded-for"]
     passed = [(name, value) for name, value in kept if name != "x-forwarded-for"]
@@ -41,7 +60,7 @@ def toward_origin(fields: Iterable[tuple[str, str]], *, client_ip: str, scheme: 
         *passed,
         ("cdn-loop", "cloudflare"),
         ("cf-connecting-ip", client_ip),
-        ("cf-ipcountry", "XX"),
+        ("cf-ipcountry", country),
         ("cf-ray", ray),
         ("cf-visitor", json.dumps({"scheme": scheme}, separators=(",", ":"))),
         ("x-forwarded-for", ", ".join([*forwarded, client_ip])),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from localedge.balance.rules import FixedResponse
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -14,10 +16,15 @@ class Page:
     """Cloudflare's error number: 1033 and so on; the status again where there is none."""
     title: str
     headers: tuple[tuple[str, str], ...] = field(default=())
+    content_type: str = "text/plain"
+    text: str | None = None
+    """The whole body, where it is no error page."""
 
     @property
     def body(self) -> bytes:
         """The page; `error code: N` is what Cloudflare sends to programs."""
+        if self.text is not None:
+            return self.text.encode()
         return f"error code: {self.code}\n{self.title}\n".encode()
 
 
@@ -45,6 +52,13 @@ def unreachable_origin(status: int) -> Page:
     if status == NO_ORIGIN.status:
         return NO_ORIGIN
     return Page(status, status, _UNREACHABLE.get(status, "Origin error"))
+
+
+def fixed(response: FixedResponse) -> Page:
+    """Make the answer that a rule of a load balancer has ready."""
+    headers = (("location", response.location),) if response.location else ()
+    kind = response.content_type or "text/plain"
+    return Page(response.status, response.status, "", headers, kind, response.body)
 
 
 def not_emulated(what: str) -> Page:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from localedge.balance.topology import LoadBalancer, Record, Topology
+from localedge.balance.model import LoadBalancer, Record
+from localedge.balance.topology import Topology
 from localedge.state.store import VisibleState
 
 
@@ -23,6 +24,15 @@ class Sight:
             if state.version != topology.state.version:
                 self._seen[index] = (visible, topology.successor(state))
         return [topology for _, topology in self._seen]
+
+    def authority(self, name: str) -> tuple[Topology | None, LoadBalancer | Record | None]:
+        """Tell whose zone a name is in, and what answers it but for plain records."""
+        found = self.lookup(name)
+        plain = next((t for t in self.topologies() if t.plain_records(name)), None)
+        if found is None or (plain is not None and found[1].name != name):
+            # A record of the very name beats a wildcard.
+            return plain, None
+        return found
 
     def lookup(self, host: str) -> tuple[Topology, LoadBalancer | Record] | None:
         """Tell what answers a name, and in which account; zones belong to one account each."""

@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from localedge.documents.fields import (
-    Field,
-    array,
-    boolean,
-    choice,
-    integer,
-    nested,
-    number,
-    only,
-    read_object,
-    table,
-    text,
-)
+from localedge.documents.affinity import affinity_readers, default_attributes, settle_affinity
+from localedge.documents.fields import ABSENT, Field, boolean, integer, only, read_object, text
 from localedge.documents.hostnames import hostname, zone_of
 from localedge.documents.refusal import InvalidError, NotEmulatedError
+from localedge.documents.rules import rules_reader
+from localedge.documents.steering import DEFAULTS, GEO_MAPS, settle_steering, steering_readers
 from localedge.plan import Plan
 
 READ_ONLY = frozenset({"id", "created_on", "modified_on", "zone_name", "networks"})
+DNS_TTL_S: Final = 30
+"""Of a DNS-only load balancer that names none; the examples of the docs have it."""
 
-_EMULATED_STEERING = frozenset({"off", "random"})
-_RANDOM_STEERING = {
-    "default_weight": Field(number(0, 1), 1),
-    "pool_weights": Field(table(number(0, 1_000_000)), dict),
-}
-_ADAPTIVE_ROUTING = {"failover_across_pools": Field(boolean, default=False)}
-_LOCATION_STRATEGY = {
-    "mode": Field(choice("pop", "resolver_ip"), "pop"),
-    "prefer_ecs": Field(choice("always", "never", "proximity", "geo"), "proximity"),
-}
-_AFFINITY_ATTRIBUTES = {
-    "samesite": Field(only("Auto"), "Auto"),
-    "secure": Field(only("Auto"), "Auto"),
-    "zero_downtime_failover": Field(only("none"), "none"),
-    "require_all_headers": Field(only(False)),  # noqa: FBT003 - the one value emulated
-    "headers": Field(only([])),
-    "drain_duration": Field(only(0)),
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    **DEFAULTS,
+    **dict.fromkeys(GEO_MAPS, dict),
+    "steering_policy": "",
+    "session_affinity": "none",
+    "session_affinity_attributes": default_attributes,
 }
 
 
@@ -48,61 +31,62 @@ def read_load_balancer(body: Any, plan: Plan, zone: str) -> dict[str, Any]:
 
     Raises:
         InvalidError: what Cloudflare refuses, steering that the plan lacks among it.
-        NotEmulatedError: DNS-only names, geographic steering, session affinity, rules.
+        NotUniqueError: two rules of one priority.
+        NotEmulatedError: steering by latency, distance or connections, pool sets, conditions beyond the
+            subset of `localedge.balance.wirefilter`.
 
     """
+    overridable = {**steering_readers(plan), **affinity_readers(plan), "ttl": integer(0, 86_400)}
+    required = {"default_pools", "fallback_pool"}
     fields = {
         "name": Field(hostname, required=True),
         "description": Field(text(1024), ""),
         "enabled": Field(boolean, default=True),
         "proxied": Field(boolean, default=False),
-        "ttl": Field(integer(0, 86_400)),
-        "default_pools": Field(array(text(32), shortest=1), required=True),
-        "fallback_pool": Field(text(32), required=True),
-        "steering_policy": Field(lambda where, value: _steering(where, value, plan), "off"),
-        "region_pools": Field(only({}), dict),
-        "country_pools": Field(only({}), dict),
-        "pop_pools": Field(only({}), dict),
-        "random_steering": Field(nested(_RANDOM_STEERING), lambda: read_object("", {}, _RANDOM_STEERING)),
-        "adaptive_routing": Field(nested(_ADAPTIVE_ROUTING), lambda: {"failover_across_pools": False}),
-        "location_strategy": Field(
-            nested(_LOCATION_STRATEGY), lambda: read_object("", {}, _LOCATION_STRATEGY)
-        ),
-        "session_affinity": Field(choice("none", "", absent=("cookie", "ip_cookie", "header")), "none"),
-        "session_affinity_ttl": Field(integer(30, 604_800)),
-        "session_affinity_attributes": Field(
-            nested(_AFFINITY_ATTRIBUTES), lambda: read_object("", {}, _AFFINITY_ATTRIBUTES)
-        ),
-        "rules": Field(only([]), list),
+        **{
+            name: Field(read, _DEFAULTS.get(name, ABSENT), required=name in required)
+            for name, read in overridable.items()
+        },
+        "rules": Field(rules_reader(plan, overridable), list),
         "pool_sets": Field(only([])),
     }
     balancer = read_object("", body, fields, ignored=READ_ONLY)
     if zone_of(balancer["name"], [zone]) is None:
         raise InvalidError(f"invalid hostname: {balancer['name']}")
-    if not balancer["proxied"]:
-        raise NotEmulatedError("a DNS-only load balancer (proxied false, the default)")
-    if len(set(balancer["default_pools"])) < len(balancer["default_pools"]):
-        raise InvalidError("default_pools must not name a pool twice")
-    balancer["steering_policy"] = balancer["steering_policy"] or "off"
-    balancer["session_affinity"] = balancer["session_affinity"] or "none"
+    settle_steering(balancer)
+    settle_affinity(balancer)
+    _check_dns_only(balancer)
+    for rule in balancer["rules"]:
+        _check_rule(balancer, rule)
     return balancer
 
 
-def pools_of(balancer: dict[str, Any] | Any) -> list[str]:
+def pools_of(balancer: Mapping[str, Any]) -> list[str]:
     """Every pool that a load balancer names, the fallback last."""
-    return list(dict.fromkeys((*balancer["default_pools"], balancer["fallback_pool"])))
+    sources = [balancer, *(rule["overrides"] for rule in balancer["rules"])]
+    named: list[str] = []
+    for source in sources:
+        named += source.get("default_pools", ())
+        named += (pool for name in GEO_MAPS for pools in source.get(name, {}).values() for pool in pools)
+        named += (source["fallback_pool"],) if source is not balancer and "fallback_pool" in source else ()
+    return list(dict.fromkeys((*named, balancer["fallback_pool"])))
 
 
-def _steering(where: str, value: Any, plan: Plan) -> str:
-    if value == "":
-        return "off"
-    every = (
-        "off", "geo", "random", "dynamic_latency", "proximity", "least_outstanding_requests",
-        "least_connections",
-    )  # fmt: skip
-    policy: str = choice(*every)(where, value)
-    if policy not in plan.steering_policies:
-        raise InvalidError(f"{where} {policy} is not allowed with this subscription")
-    if policy not in _EMULATED_STEERING:
-        raise NotEmulatedError(f"{where} {policy!r}")
-    return policy
+def _check_dns_only(balancer: dict[str, Any]) -> None:
+    if balancer["proxied"]:
+        return
+    balancer.setdefault("ttl", DNS_TTL_S)
+    if balancer["session_affinity"] != "none":
+        raise InvalidError("session_affinity is for proxied load balancers")
+    if balancer["rules"]:
+        raise NotEmulatedError("a rule of a DNS-only load balancer")
+
+
+def _check_rule(balancer: Mapping[str, Any], rule: Mapping[str, Any]) -> None:
+    if balancer["steering_policy"] == "geo":
+        raise InvalidError("rules cannot be used with steering_policy geo")
+    changed = {**balancer, **rule["overrides"]}
+    if "session_affinity" in rule["overrides"] and "session_affinity_ttl" not in rule["overrides"]:
+        changed.pop("session_affinity_ttl", None)
+    settle_steering(changed)
+    settle_affinity(changed)

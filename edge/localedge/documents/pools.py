@@ -40,7 +40,7 @@ _LOAD_SHEDDING = {
 _FILTER = {"disable": Field(boolean, default=False), "healthy": Field(boolean)}
 _ORIGIN_STEERING = {
     "policy": Field(
-        choice("random", "hash", absent=("least_outstanding_requests", "least_connections")), "random"
+        choice("random", "hash", "least_outstanding_requests", absent=("least_connections",)), "random"
     )
 }
 _ORIGIN = {
@@ -60,7 +60,7 @@ def read_pool(body: Any, plan: Plan, zones: Collection[str]) -> dict[str, Any]:
 
     Raises:
         InvalidError: what Cloudflare refuses, the plan's limits among it.
-        NotEmulatedError: private networks, monitor groups, regional health, steering by load.
+        NotEmulatedError: private networks, monitor groups, regional health, steering by connections.
 
     """
     fields = {

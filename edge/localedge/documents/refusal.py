@@ -1,4 +1,4 @@
-"""The two ways in which a written object is refused."""
+"""The three ways in which a written object is refused."""
 
 from __future__ import annotations
 
@@ -12,3 +12,7 @@ class NotEmulatedError(Exception):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not emulated by the local edge")
+
+
+class NotUniqueError(Exception):
+    """Cloudflare would refuse it as a duplicate, without saying of what."""

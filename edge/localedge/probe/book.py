@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from localedge.balance.health import Verdict
-from localedge.balance.topology import Origin, Pool
+from localedge.balance.model import Origin, Pool
 from localedge.probe.verdict import OriginHealth
 
 _UNKNOWN = OriginHealth()

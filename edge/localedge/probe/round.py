@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from localedge.balance.topology import Origin
+from localedge.balance.model import Origin
 from localedge.dataplane.address_leg import AddressLeg, OriginUnreachableError, Scheme, Upstream
 from localedge.dataplane.tunnel_leg import TunnelLeg
 from localedge.probe.expectation import BODY_BYTES, Expectation

@@ -232,18 +232,6 @@ async def test_an_invalid_monitor_is_refused(client: Client, fields: dict[str, A
             1002,
             "steering_policy geo is not allowed with this subscription: validation failed",
         ),
-        (
-            {"session_affinity": "cookie"},
-            400,
-            99001,
-            "session_affinity 'cookie' is not emulated by the local edge",
-        ),
-        (
-            {"proxied": False},
-            400,
-            99001,
-            "a DNS-only load balancer (proxied false, the default) is not emulated by the local edge",
-        ),
         ({"colour": "red"}, 400, 99001, "field 'colour' is not emulated by the local edge"),
     ],
 )
@@ -319,10 +307,10 @@ async def test_steering_that_the_plan_has_and_the_edge_has_not_is_refused(client
         "proxied": True,
         "default_pools": [pool["id"]],
         "fallback_pool": pool["id"],
-        "steering_policy": "geo",
+        "steering_policy": "proximity",
     }
     assert await client.refused("POST", balancers(client), body) == (
         400,
         99001,
-        "steering_policy 'geo' is not emulated by the local edge",
+        "steering_policy 'proximity' is not emulated by the local edge",
     )

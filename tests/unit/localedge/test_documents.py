@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from localedge.documents.hostnames import hostname, without_port, zone_of
 from localedge.documents.load_balancers import read_load_balancer
 from localedge.documents.monitors import read_monitor
 from localedge.documents.pools import read_pool
-from localedge.documents.refusal import InvalidError, NotEmulatedError
+from localedge.documents.refusal import InvalidError, NotEmulatedError, NotUniqueError
 from localedge.plan import PLANS, PlanName
 
 PRO = PLANS[PlanName.PRO]
+ENTERPRISE = PLANS[PlanName.ENTERPRISE]
 ZONES = ["example.com"]
 LABELS = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 
@@ -64,6 +66,37 @@ pools = st.fixed_dictionaries(
 )
 
 
+places = st.dictionaries(
+    st.sampled_from(["WNAM", "WEU"]), st.lists(st.sampled_from("abc"), min_size=1, unique=True), max_size=2
+)
+balancers = st.fixed_dictionaries(
+    {"name": st.just("My.example.com"), "default_pools": st.just(["a", "b"]), "fallback_pool": st.just("b")},
+    optional={
+        "proxied": st.sampled_from([True]),
+        "steering_policy": st.sampled_from(["", "off", "random", "geo", "least_outstanding_requests", None]),
+        "region_pools": places | st.none(),
+        "country_pools": st.just({"GB": ["c"]}),
+        "random_steering": st.just({"pool_weights": {"a": 0.5}}),
+        "session_affinity_attributes": st.fixed_dictionaries(
+            {},
+            optional={
+                "samesite": st.sampled_from(["Auto", "Strict"]),
+                "drain_duration": st.integers(0, 900),
+                "zero_downtime_failover": st.sampled_from(["none", "temporary", "sticky"]),
+            },
+        ),
+    },
+)
+
+
+@given(balancers, st.sampled_from(["none", "", "cookie", "ip_cookie"]))
+def test_a_load_balancer_that_was_read_reads_the_same_again(body: dict[str, Any], affinity: str) -> None:
+    if body.get("proxied"):
+        body = {**body, "session_affinity": affinity}
+    once = read_load_balancer(body, ENTERPRISE, "example.com")
+    assert read_load_balancer(once, ENTERPRISE, "example.com") == once
+
+
 @given(monitors)
 def test_a_monitor_that_was_read_reads_the_same_again(body: dict[str, Any]) -> None:
     once = read_monitor(body, PRO)
@@ -108,11 +141,17 @@ json_values = st.recursive(
             "interval",
             "weight",
             "ttl",
+            "region_pools",
+            "rules",
+            "session_affinity_attributes",
         ]
     ),
 )
 def test_nonsense_is_refused_and_never_crashes(value: Any, field: str) -> None:
     body = {"name": "p", "origins": [{"name": "a", "address": "192.0.2.1"}], "check_regions": ["WNAM"]}
+    balancer = {"name": "my.example.com", "default_pools": ["p"], "fallback_pool": "p"}
+    with contextlib.suppress(InvalidError, NotEmulatedError, NotUniqueError):
+        read_load_balancer({**balancer, field: value}, ENTERPRISE, "example.com")
     for read in (
         lambda b: read_pool(b, PRO, ZONES),
         lambda b: read_monitor(b, PRO),
@@ -122,7 +161,7 @@ def test_nonsense_is_refused_and_never_crashes(value: Any, field: str) -> None:
         for broken in ({**body, field: value}, value, {**body, "origins": [{field: value}]}):
             try:
                 read(broken)
-            except (InvalidError, NotEmulatedError):
+            except (InvalidError, NotEmulatedError, NotUniqueError):
                 continue
 
 

@@ -16,7 +16,7 @@ FIELDS = st.lists(st.tuples(NAMES, st.sampled_from(["x-a", "close", "gzip", "1"]
 
 @given(FIELDS)
 def test_no_visitor_speaks_for_cloudflare_or_hop_by_hop(fields: list[tuple[str, str]]) -> None:
-    sent = toward_origin(fields, client_ip="192.0.2.1", scheme="https", ray="r-LHR")
+    sent = toward_origin(fields, client_ip="192.0.2.1", country="XX", scheme="https", ray="r-LHR")
     names = [name for name, _ in sent]
     assert not {"connection", "te", "transfer-encoding", "upgrade", "host", "expect"} & set(names)
     assert [value for name, value in sent if name == "cf-ray"] == ["r-LHR"]
@@ -28,13 +28,15 @@ def test_no_visitor_speaks_for_cloudflare_or_hop_by_hop(fields: list[tuple[str, 
 
 def test_what_connection_names_is_dropped_and_the_rest_kept_in_order() -> None:
     fields = [("Connection", "X-Hop, close"), ("X-Hop", "1"), ("X-A", "2"), ("X-A", "3")]
-    sent = toward_origin(fields, client_ip="192.0.2.1", scheme="http", ray="r")
+    sent = toward_origin(fields, client_ip="192.0.2.1", country="XX", scheme="http", ray="r")
     assert sent[:2] == [("x-a", "2"), ("x-a", "3")]
     assert "x-hop" not in dict(sent)
 
 
 def test_the_visitors_address_is_appended_to_those_before_it() -> None:
-    sent = dict(toward_origin([("X-Forwarded-For", "a")], client_ip="b", scheme="https", ray="r"))
+    sent = dict(
+        toward_origin([("X-Forwarded-For", "a")], client_ip="b", country="XX", scheme="https", ray="r")
+    )
     assert sent["x-forwarded-for"] == "a, b"
     assert sent["cf-visitor"] == '{"scheme":"https"}'
 

@@ -9,9 +9,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localedge.balance.health import PoolHealth, Verdict, listed_health, pool_health, usable_origins
-from localedge.balance.steering import choose, choose_beside, weighted
-from localedge.balance.topology import LoadBalancer, Origin, Pool
+from localedge.balance.affinity import Knowledge, Standing, seat_of, session_token, standing
+from localedge.balance.health import (
+    PoolHealth,
+    Verdict,
+    VerdictOf,
+    listed_health,
+    pool_health,
+    usable_origins,
+)
+from localedge.balance.model import Affinity, GeoPools, LoadBalancer, Origin, Pool
+from localedge.balance.steering import Choice, Chooser, weighted
+from localedge.balance.visitor import Location, Visitor
 
 
 def seeded(seed: int) -> random.Random:
@@ -19,6 +28,10 @@ def seeded(seed: int) -> random.Random:
 
 
 Verdicts = dict[tuple[str, str], Verdict]
+
+
+def choose(lb: LoadBalancer, verdict: VerdictOf, chance: random.Random, ip: str) -> Choice | None:
+    return Chooser(verdict, chance).choose(lb, Visitor(ip))
 
 
 def origin(name: str, *, enabled: bool = True, weight: float = 1) -> Origin:
@@ -166,7 +179,8 @@ def test_a_shedding_pool_gives_its_share_to_the_next() -> None:
 def test_a_second_try_goes_to_another_healthy_origin_of_the_pool() -> None:
     failed = choose(LB, lambda _p, _o: True, seeded(0), "")
     assert failed is not None
-    other = choose_beside(failed, lambda _p, _o: True, seeded(0), "", frozenset({failed.origin.address}))
+    chooser = Chooser(lambda _p, _o: True, seeded(0))
+    other = chooser.choose_beside(failed, Visitor(""), frozenset({failed.origin.address}))
     assert other is not None
     assert {failed.origin.name, other.origin.name} == {"a1", "a2"}
 
@@ -242,3 +256,136 @@ def test_a_choice_is_always_allowed_and_the_fallback_is_the_last_resort(
         ]
         assert choice.on_fallback is (not serving)
         assert choice.pool is (serving[0] if serving else lb.fallback)
+
+
+def named(*names: str) -> dict[str, Pool]:
+    return {name: pool(name, origin(f"{name}1")) for name in names}
+
+
+P = named("pop", "second", "country", "region", "default", "last")
+GEO = replace(
+    balancer(P["default"], fallback=P["last"]),
+    steering_policy="geo",
+    geo=GeoPools(
+        pops={"LHR": (P["pop"], P["second"])},
+        countries={"GB": (P["country"],)},
+        regions={"WEU": (P["region"],)},
+    ),
+)
+EVERYWHERE = Location("LHR", "GB", "WEU")
+
+
+def geo_serves(location: Location, down: frozenset[str] = frozenset(), lb: LoadBalancer = GEO) -> str:
+    chooser = Chooser(lambda p, _o: p.name not in down, seeded(0))
+    choice = chooser.choose(lb, Visitor("", location))
+    assert choice is not None
+    assert choice.on_fallback is (choice.pool.name == "last")
+    return choice.pool.name
+
+
+def test_geo_steering_asks_data_centre_then_country_then_region_then_the_default_pools() -> None:
+    assert geo_serves(EVERYWHERE) == "pop"
+    assert geo_serves(replace(EVERYWHERE, pop="FRA")) == "country"
+    assert geo_serves(replace(EVERYWHERE, pop="FRA", country="DE")) == "region"
+    assert geo_serves(Location("FRA", "DE", "EEU")) == "default"
+
+
+def test_a_geographic_list_that_fails_ends_at_the_fallback_and_not_at_the_default_pools() -> None:
+    assert geo_serves(EVERYWHERE, frozenset({"pop"})) == "second"
+    assert geo_serves(EVERYWHERE, frozenset({"pop", "second"})) == "last"
+
+
+def test_without_geo_steering_the_maps_say_nothing() -> None:
+    assert geo_serves(EVERYWHERE, lb=replace(GEO, steering_policy="off")) == "default"
+
+
+def test_least_outstanding_requests_divides_weights_by_what_is_under_way() -> None:
+    busy = {("a", "a1.example.net"): 9, ("p", "x.example.net"): 3}
+
+    def outstanding(pool_id: str, address: str) -> int:
+        return busy.get((pool_id, address), 0)
+
+    chooser = Chooser(lambda _p, _o: True, seeded(1), outstanding)
+    loaded = replace(pool("a", origin("a1"), origin("a2")), origin_steering="least_outstanding_requests")
+    picks = Counter(
+        choice.origin.name
+        for _ in range(2200)
+        if (choice := chooser.choose(balancer(loaded, fallback=F), Visitor("")))
+    )
+    assert 130 < picks["a1"] < 280
+    pools = (pool("p", origin("x")), pool("q", origin("y")))
+    lb = replace(balancer(*pools, fallback=F), steering_policy="least_outstanding_requests")
+    shares = Counter(
+        choice.pool.name for _ in range(2000) if (choice := chooser.choose(lb, Visitor(""))) is not None
+    )
+    assert 320 < shares["p"] < 480
+
+
+COOKIE = Affinity("cookie", 1800, drain_s=60)
+
+
+def sessions(*pools: Pool, affinity: Affinity = COOKIE) -> LoadBalancer:
+    return replace(balancer(*pools, fallback=F), affinity=affinity)
+
+
+def stands(lb: LoadBalancer, *, up: bool | None = True, at: float = 0) -> Standing | None:
+    """Tell how a session with the first origin of the first pool stands."""
+    first = lb.pools[0]
+    seat = seat_of(lb, session_token(lb.id, first, first.origins[0]))
+    if seat is None:
+        return None
+    down = {first.origins[0].address} if not up else set()
+    return standing(lb, seat, Visitor("192.0.2.1"), Knowledge(lambda _p, o: o.address not in down, at))
+
+
+def test_a_session_stays_while_its_origin_is_up_though_a_better_pool_is_back() -> None:
+    assert stands(sessions(B)) is Standing.HELD
+    lb = sessions(A, B)
+    seat = seat_of(lb, session_token(lb.id, B, B.origins[0]))
+    assert seat is not None
+    assert standing(lb, seat, Visitor(""), Knowledge(lambda _p, _o: True, 0)) is Standing.HELD
+
+
+def test_a_session_with_an_origin_that_is_down_begins_anew_or_waits_elsewhere() -> None:
+    assert stands(sessions(B), up=False) is Standing.GONE
+    temporary = replace(COOKIE, failover="temporary")
+    assert stands(sessions(B, affinity=temporary), up=False) is Standing.AWAY
+
+
+def test_a_session_drains_from_a_disabled_origin_and_then_ends() -> None:
+    gone = replace(origin("b1", enabled=False), disabled_at=1000.0)
+    lb = sessions(pool("b", gone, origin("b2")))
+    assert stands(lb, at=1059.9) is Standing.HELD
+    assert stands(lb, at=1060) is Standing.GONE
+    assert stands(replace(lb, affinity=replace(COOKIE, drain_s=0)), at=1000) is Standing.GONE
+
+
+def test_no_session_stays_in_a_pool_that_is_critical_or_disabled_or_sheds_it() -> None:
+    whole = pool("a", origin("a1"), origin("a2"), minimum=2)
+    seat = seat_of(sessions(whole), session_token("lb", whole, whole.origins[0]))
+    assert seat is not None
+    known = Knowledge(lambda _p, o: o.name == "a1", 0)
+    assert standing(sessions(whole), seat, Visitor(""), known) is Standing.GONE
+    assert stands(sessions(replace(whole, enabled=False))) is Standing.GONE
+    assert stands(sessions(replace(whole, shed_sessions_percent=100))) is Standing.GONE
+    assert stands(sessions(replace(whole, shed_sessions_percent=0))) is Standing.HELD
+
+
+def test_a_session_belongs_to_one_load_balancer_and_one_address() -> None:
+    lb = sessions(A)
+    token = session_token(lb.id, A, A.origins[0])
+    assert seat_of(replace(lb, id="other"), token) is None
+    assert seat_of(sessions(replace(A, origins=A.origins[1:])), token) is None
+    assert token != session_token(lb.id, A, A.origins[1])
+
+
+def test_ip_cookie_chooses_first_by_the_visitors_address() -> None:
+    lb = sessions(pool("a", *(origin(f"o{n}") for n in range(5))), affinity=replace(COOKIE, kind="ip_cookie"))
+
+    def pick(ip: str, seed: int) -> str:
+        choice = Chooser(lambda _p, _o: True, seeded(seed)).choose(lb, Visitor(ip))
+        assert choice is not None
+        return choice.origin.name
+
+    assert len({pick("192.0.2.7", seed) for seed in range(20)}) == 1
+    assert len({pick(f"192.0.2.{n}", 0) for n in range(60)}) == 5
