@@ -75,6 +75,7 @@ def _host(host: HostRow, paint: Paint) -> Iterator[str]:
     yield f"{host.hostname}  {paint(f'in {host.namespace}: {_answer(host)}', 'faint')}"
     names = max((len(pool.name) for pool in host.pools), default=0)
     tallies = max((len(_tally(pool)) for pool in host.pools), default=0)
+    origins = max((len(one.name) for pool in host.pools for one in pool.origins), default=0)
     for place, pool in enumerate(host.pools, 1):
         last = place == len(host.pools)
         label = f"{place}." if pool.role == "pool" else "fb"
@@ -82,7 +83,7 @@ def _host(host: HostRow, paint: Paint) -> Iterator[str]:
         mark = "  <- serves" if pool.serving else ""
         told = f"{_tally(pool):<{tallies}}  {_spare(pool)}{mark}"
         yield f"{'└─' if last else '├─'} {label} {pool.name:<{names}}  {health}  {told}"
-        yield from _origins(pool.origins, "   " if last else "│  ", paint)
+        yield from _origins(pool.origins, "   " if last else "│  ", origins, paint)
 
 
 def _answer(host: HostRow) -> str:
@@ -113,8 +114,7 @@ def _spare(pool: PoolRow) -> str:
             return f"{spare} may fail"
 
 
-def _origins(origins: tuple[OriginRow, ...], bar: str, paint: Paint) -> Iterator[str]:
-    width = max((len(one.name) for one in origins), default=0)
+def _origins(origins: tuple[OriginRow, ...], bar: str, width: int, paint: Paint) -> Iterator[str]:
     for one in origins:
         word, style = _verdict(one)
         yield f"{bar}     {one.name:<{width}}  {paint(word, style)}"

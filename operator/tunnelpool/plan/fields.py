@@ -82,6 +82,8 @@ def plain(value: Any) -> Any:
         return plain(thaw(value))
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, _Named):
+        return value
     if isinstance(value, Mapping):
         return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -125,13 +127,18 @@ def _applied(there: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[Fie
 def _uncovered(path: str, there: Any, manifest: Any) -> Iterator[FieldChange]:
     if covers(there, manifest):
         return
+    if isinstance(there, Mapping) and isinstance(manifest, Mapping):
+        for name, wanted in manifest.items():
+            yield from _uncovered(_below(path, name, manifest), there.get(name, ABSENT), wanted)
+        return
     old, new = plain(there), plain(manifest)
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name, wanted in new.items():
-            yield from _uncovered(_below(path, name, new), old.get(name, ABSENT), wanted)
-        if isinstance(new, _Named):
-            gone = (name for name in old if name not in new)
-            yield from (FieldChange(_below(path, name, new), old[name], ABSENT) for name in gone)
+    if isinstance(old, _Named) and isinstance(new, _Named) and old != new:
+        before, after = ({one["name"]: one for one in items} for items in (there, manifest))
+        for name in after:
+            yield from _uncovered(_below(path, name, new), before.get(name, ABSENT), after[name])
+        yield from (
+            FieldChange(_below(path, name, new), old[name], ABSENT) for name in old if name not in new
+        )
         return
     yield FieldChange(path, old, new)
 
