@@ -139,6 +139,25 @@ async def use_load_balancing(call: Recorder, tunnel: str) -> None:
     await call("POST", balancers, body)
     of_balancer = f"{balancers}/{balancer['id']}"
     await call("PATCH", of_balancer, {"description": "d"})
+    affinity = {
+        "samesite": "Lax",
+        "secure": "Always",
+        "zero_downtime_failover": "sticky",
+        "drain_duration": 60,
+    }
+    rule = {
+        "name": "r",
+        "condition": 'http.request.uri.path == "/"',
+        "overrides": {"default_pools": [pool["id"]]},
+    }
+    fixed = {**rule, "overrides": {}, "fixed_response": {"message_body": "m", "status_code": 404}}
+    for fields in (
+        {"session_affinity": "cookie", "session_affinity_attributes": affinity, "rules": [rule]},
+        {"session_affinity": "none", "rules": [fixed]},
+        {"rules": [], "steering_policy": "geo"},
+        {"rules": [], "proxied": False, "ttl": 60, "location_strategy": {"prefer_ecs": "always"}},
+    ):
+        await call("PATCH", of_balancer, fields)
     await call("PUT", of_balancer, body)
     for path in (balancers, of_balancer, f"{base}/monitors", one, f"{one}/references", f"{base}/regions"):
         await call("GET", path)
