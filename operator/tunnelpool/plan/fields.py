@@ -93,7 +93,7 @@ def plain(value: Any) -> Any:
             named = ({key: item for key, item in one.items() if key != "name"} for one in items)
             return _Named(zip(names, named, strict=True))
         return items
-    return value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class _Named(dict[str, Any]):
