@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import os
+import signal
 import sys
 
 import click
@@ -26,6 +27,9 @@ def main() -> None:
 @main.command()
 def run() -> None:
     """Run the operator. Its settings are environment variables, TUNNELPOOL_…; see docs/settings.md."""
+    # The first process of a container ignores SIGTERM until it has a handler. Without one an operator that is
+    # stopped while it loads would live until it is killed, and take the lease meanwhile.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     from tunnelpool.app import run as run_operator  # noqa: PLC0415 - these libraries take a second to load
 
     try:
