@@ -307,7 +307,8 @@ class World:
         for raw in self.cluster.all("Tunnel", "LBPool", "HealthCheck", "LoadBalancer"):
             present = {one["type"] for one in raw["status"]["conditions"] if one["status"] == "True"}
             assert not {"Reconciling", "Stalled"} <= present, raw["status"]
-            assert len(present & {"Ready", "Reconciling", "Stalled"}) == 1, raw["status"]
+            rests = any(one["reason"] == "Suspended" for one in raw["status"]["conditions"])
+            assert len(present & {"Ready", "Reconciling", "Stalled"}) == (0 if rests else 1), raw["status"]
             assert raw["status"]["observedGeneration"] == raw["metadata"]["generation"], raw
 
     async def _probe(self) -> None:

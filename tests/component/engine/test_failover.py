@@ -214,7 +214,7 @@ async def test_the_status_of_a_tunnel_follows_a_pool_that_no_object_describes(wo
     async with world:
         apply_tunnel(world)
         await world.start()
-        await world.quiet(for_s=30)
+        await world.quiet(for_s=150)
         pool = world.remote.only(Pool)
         first, *others = pool.value.origins
         origins = (replace(first, enabled=False), *others)

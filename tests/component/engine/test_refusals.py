@@ -332,3 +332,18 @@ async def test_a_resource_that_cannot_be_read_says_so_and_nothing_that_it_has_a_
         await world.quiet()
         assert len(world.remote.log) == written
         assert world.is_ready()
+
+
+async def test_a_pool_of_addresses_that_came_second_can_go(world: World) -> None:
+    async with world:
+        apply_static(world)
+        await world.start()
+        await world.quiet(for_s=30)
+        origin = {"name": "theirs", "address": "192.0.2.9"}
+        world.cluster.apply("LBPool", "static", {"origins": [origin]}, "staging")
+        await world.quiet(for_s=30)
+        assert world.condition("LBPool", "static", namespace="staging") == "False/Conflict"
+        world.cluster.delete("LBPool", "static", "staging")
+        await world.quiet(for_s=30)
+        assert world.cluster.get("LBPool", "static", "staging") is None
+        assert world.remote.only(Pool).value.origins[0].name == "static"
