@@ -98,6 +98,8 @@ async def plan(request: PlanRequest, environment: Mapping[str, str]) -> Preview:
         keys: frozenset[Key] = simulation.keys_of(scope.resources(store))
         changes = lay_over(store, given, clock.now(), prune=request.prune)
         await simulation.open()
+        if request.every_namespace:
+            keys |= await simulation.remains()
         outcome = await simulation.run(keys | simulation.keys_of(scope.resources(store)))
         outcome = Outcome(outcome.items, tuple(filter(scope.covers, outcome.findings)))
         if there is None:

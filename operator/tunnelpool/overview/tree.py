@@ -120,7 +120,7 @@ def _host(hostname: str, claims: Sequence[Resource], here: _Namespace) -> HostRo
         hostname,
         here.name,
         load_balancers=_of(LoadBalancer, claims),
-        members=tuple(Member(one, ()) for one in tunnels),
+        members=tuple(Member(_awake(one), ()) for one in tunnels),
         pools={name: PoolView(one.pool_name, one) for name, one in here.pools.items()},
     )
     names, fallback = pool_names(snapshot)
@@ -136,6 +136,11 @@ def _host(hostname: str, claims: Sequence[Resource], here: _Namespace) -> HostRo
     connectors = "" if names else f"{ready} of {wanted} connectors are ready"
     answered: Answer = "tunnel" if ready and not names else "nothing"
     return HostRow(hostname, here.name, answered, on_fallback, rows, connectors)
+
+
+def _awake(tunnel: Tunnel) -> Tunnel:
+    """Show a suspended Tunnel where it would stand: what it has brought is as it was."""
+    return tunnel.model_copy(update={"spec": tunnel.spec.model_copy(update={"suspend": False})})
 
 
 def _answers(snapshot: HostSnapshot) -> tuple[frozenset[str], bool, bool]:

@@ -12,17 +12,20 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from tunnelpool.build.ownership import is_ours
 from tunnelpool.build.snapshot import Site
 from tunnelpool.domain.errors import WaitingError
 from tunnelpool.domain.json import thaw
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem
+from tunnelpool.domain.remote import Observed
 from tunnelpool.engine.connectors import Connectors
 from tunnelpool.engine.credentials import Credentials, SecretRef
 from tunnelpool.engine.decide import Decider, Decision
 from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.ports import Clouds
 from tunnelpool.engine.store import Raw, Store
+from tunnelpool.engine.sweeper import key_of
 from tunnelpool.engine.topology import KINDS, Topology
 from tunnelpool.plan.fields import FieldChange, changed_fields
 from tunnelpool.plan.render import describe
@@ -112,6 +115,7 @@ class Simulation:
         names: Names,
     ) -> None:
         self._store = store
+        self._owner = site.owner
         self._clock = clock
         self._cluster = SimulatedCluster(store, secrets)
         simulated = SimulatedClouds(clouds, names, clock)
@@ -142,6 +146,22 @@ class Simulation:
         """Tell which aggregates resources concern, by kind, and those around them."""
         found = {key for kind, raw in resources for key in self._topology.keys_of(kind, raw)}
         return frozenset(found.union(*(self._topology.neighbours(key) for key in found)))
+
+    async def remains(self) -> frozenset[Key]:
+        """Find what carries our mark at Cloudflare, whether a resource claims it or not.
+
+        Raises:
+            ApiError: a listing could not be read.
+
+        """
+        found: set[Key] = set()
+        for opened in self._credentials.opened():
+            cloud = opened.cloud
+            observed: list[Observed[Any]] = [*await cloud.tunnels(), *await cloud.pools()]
+            for one in [*observed, *await cloud.monitors()]:
+                if is_ours(one.value, self._owner) and (key := key_of(opened.account_id, one)) is not None:
+                    found.add(key)
+        return frozenset(found)
 
     async def run(self, keys: AbstractSet[Key]) -> Outcome:
         """Play the operator on these keys until nothing is left to do.

@@ -54,6 +54,7 @@ async def preview(world: World, *manifests: str, prune: bool = False, now: float
     given = read([("test", "\n---\n".join(manifests))], "default")
     changes = lay_over(store, given, clock.now(), prune=prune)
     await simulation.open()
+    keys |= await simulation.remains()
     outcome = await simulation.run(keys | simulation.keys_of(resources()))
     return Preview(changes, outcome, names)
 

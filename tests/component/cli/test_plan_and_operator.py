@@ -185,6 +185,24 @@ async def test_with_prune_what_no_manifest_names_is_deleted(world: World) -> Non
     assert {step.ref.name for step in lifted} == {"web", "my-pool", "static", "elsewhere"}
 
 
+async def test_what_nobody_claims_any_more_is_planned_away(world: World) -> None:
+    async with world:
+        apply_quickstart(world)
+        world.cluster.apply("HealthCheck", "unused", {})
+        await world.start()
+        await world.quiet()
+        await world.stop()
+        raw = world.cluster.get("HealthCheck", "unused")
+        assert raw is not None
+        world.cluster.write({**raw, "metadata": {**raw["metadata"], "finalizers": []}})
+        world.cluster.delete("HealthCheck", "unused")
+        planned = await preview(world)
+        operator = await world.start()
+        await world.quiet()
+    assert tally(one.step for one in planned.outcome.steps) == {"delete monitor": 1}
+    assert tally(operator.meter.steps) == {"delete monitor": 1}
+
+
 async def test_a_hostname_that_something_else_holds_is_a_finding_and_no_step(world: World) -> None:
     async with world:
         world.remote.put(DnsRecord(HOST, "A", "192.0.2.1"), ZONES[0].id)

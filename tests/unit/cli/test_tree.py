@@ -79,6 +79,11 @@ def test_a_pool_that_does_not_exist_yet_is_missing() -> None:
     assert pools(tunnel("t", "web"))["web"].may_fail is None
 
 
+def test_a_suspended_tunnel_stands_where_it_would_stand() -> None:
+    spec = {"hostname": "my.example.com", "service": "http://web:8080", "pool": "web", "suspend": True}
+    assert list(pools(resource("Tunnel", "t", spec), lbpool("web", 1, 1, "healthy"))) == ["web"]
+
+
 def test_origins_of_several_clusters_say_whose_they_are() -> None:
     names = ["tunnelpool_london_01234567_default_web_0", "tunnelpool_paris_89abcdef_default_web_0"]
     statuses = [{"name": name, "address": "x", "enabled": True, "healthy": True} for name in names]
