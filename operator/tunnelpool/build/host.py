@@ -6,19 +6,19 @@ and never over a record that is not ours (law 4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from tunnelpool.build.ownership import foreign, is_ours
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site
-from tunnelpool.crd.v1alpha1 import LoadBalancer
+from tunnelpool.crd.v1alpha1 import LoadBalancer, Tunnel
 from tunnelpool.domain.canonical import canonical_affinity_attributes
 from tunnelpool.domain.json import FrozenJson, freeze, with_defaults
 from tunnelpool.domain.keys import HostKey
 from tunnelpool.domain.ownership import Mark, marked
-from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.domain.remote import (
     ADAPTIVE_ROUTING_DEFAULTS,
     LOCATION_STRATEGY_DEFAULTS,
@@ -46,7 +46,11 @@ def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
     """Decide what shall answer for the host name."""
     owner = winner(snapshot)
     names, _ = pool_names(snapshot)
-    pooled = [member for member in snapshot.members if _live(member) and member.tunnel.spec.pool]
+    pooled = [
+        member
+        for member in snapshot.members
+        if _live(member) and member.tunnel.spec.pool and _counts(snapshot, member)
+    ]
     plain = [member for member in snapshot.members if _live(member) and not member.tunnel.spec.pool]
     if owner is None and not pooled and not plain:
         return HostIntent()
@@ -55,6 +59,9 @@ def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
     strange = _foreign(snapshot, site)
     if strange is not None:
         return HostIntent(hold=True, problem=strange)
+    resting = _resting(snapshot, owner, pooled, plain)
+    if resting is not None:
+        return HostIntent(hold=True, problem=suspended(resting))
     if owner is None and not pooled:
         return _cname(snapshot, plain[0], site)
     if not names:
@@ -74,7 +81,11 @@ def pool_names(snapshot: HostSnapshot) -> tuple[tuple[str, ...], str | None]:
             return owner.spec.pools, owner.spec.fallback_ref.name
         pools: tuple[str, ...] = owner.spec.pools
     else:
-        named = dict.fromkeys(m.tunnel.spec.pool for m in snapshot.members if _live(m) and m.tunnel.spec.pool)
+        named = dict.fromkeys(
+            m.tunnel.spec.pool
+            for m in snapshot.members
+            if _live(m) and m.tunnel.spec.pool and _counts(snapshot, m)
+        )
         # A pool of addresses takes no Tunnel in, so it does not answer for one either.
         pools = tuple(
             name for name in named if name not in snapshot.pools or snapshot.pools[name].takes_tunnels
@@ -92,6 +103,27 @@ def winner(snapshot: HostSnapshot) -> LoadBalancer | None:
 
 def _live(member: Member) -> bool:
     return not member.tunnel.deleting
+
+
+def _resting(
+    snapshot: HostSnapshot, owner: LoadBalancer | None, pooled: Sequence[Member], plain: Sequence[Member]
+) -> LoadBalancer | Tunnel | None:
+    """Find who keeps the host name as it is: what describes it, or all Tunnels that it is derived from."""
+    if owner is not None:
+        return owner if owner.suspended else None
+    if pooled and any(member.tunnel.deleting for member in snapshot.members):
+        return None  # the pool of the one that goes has to leave the load balancer
+    sources = [member.tunnel for member in pooled or plain[:1]]
+    return sources[0] if all(tunnel.suspended for tunnel in sources) else None
+
+
+def _counts(snapshot: HostSnapshot, member: Member) -> bool:
+    """Tell whether a Tunnel has a say: a suspended one brings nothing new, and keeps what it has brought."""
+    view = snapshot.pools.get(member.tunnel.spec.pool or "")
+    if not member.tunnel.suspended or view is None:
+        return True
+    there = snapshot.observed.value.pools if snapshot.observed else frozenset()
+    return view.observed is not None and view.observed.id in there
 
 
 def _no_zone(hostname: str) -> Problem:

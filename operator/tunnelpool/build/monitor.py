@@ -8,7 +8,7 @@ from tunnelpool.crd.v1alpha1 import HealthCheck
 from tunnelpool.domain.json import freeze
 from tunnelpool.domain.keys import MonitorKey
 from tunnelpool.domain.ownership import Mark, marked
-from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.domain.remote import Monitor, Observed
 
 
@@ -29,6 +29,8 @@ def build(snapshot: MonitorSnapshot, site: Site) -> Intent[Monitor]:
             message = f"LBPool {names} still refers to it by `healthCheckRef`: delete or change that first"
             return Intent(hold=True, problem=Problem(Reason.DELETION_BLOCKED, message), extra=extra)
         return Intent(problem=Problem(Reason.DELETING, "the monitor is being deleted"), extra=extra)
+    if check.suspended:
+        return Intent(hold=True, problem=suspended(check))
     return Intent(desired=desired(check, snapshot, site), extra=extra)
 
 

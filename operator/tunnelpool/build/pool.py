@@ -15,12 +15,12 @@ from typing import Final
 from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import foreign
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
-from tunnelpool.crd.v1alpha1 import LBPool
+from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
 from tunnelpool.domain.canonical import canonical_address, canonical_notification_filter
 from tunnelpool.domain.json import EMPTY, FrozenJson, freeze, with_defaults
 from tunnelpool.domain.keys import PoolKey
 from tunnelpool.domain.ownership import Mark, marked, read_mark
-from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.domain.remote import (
     LOAD_SHEDDING_DEFAULTS,
     Origin,
@@ -50,6 +50,9 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
         strange = foreign(snapshot.observed, site.owner, f"pool '{snapshot.name}'", reason=Reason.NAME_IN_USE)
         if strange is not None:
             return Intent(hold=True, problem=strange)
+    resting = _resting(snapshot, spec)
+    if resting is not None:
+        return Intent(hold=True, problem=suspended(resting))
     refused = _refused(snapshot, spec)
     monitor, waiting = _monitor(snapshot)
     problem = refused or waiting
@@ -72,6 +75,14 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
     origins = tuple(sorted((one.origin for one in placed), key=lambda origin: origin.name))
     desired = _pool(snapshot, spec, origins, out, monitor, site)
     return Intent(desired=desired, problem=problem, recheck_s=recheck_s)
+
+
+def _resting(snapshot: PoolSnapshot, spec: LBPool | None) -> LBPool | Tunnel | None:
+    """Find who keeps the pool as it is: what describes it, or all Tunnels that it is derived from."""
+    if spec is not None:
+        return spec if spec.suspended else None
+    tunnels = [member.tunnel for member in snapshot.members]
+    return tunnels[0] if tunnels and all(tunnel.suspended for tunnel in tunnels) else None
 
 
 def _all_leave(snapshot: PoolSnapshot) -> bool:
@@ -158,7 +169,10 @@ def _tunnel_origins(snapshot: PoolSnapshot, site: Site, now: datetime) -> Iterat
                 continue
             wish = _origin(member, slot)
             existing = there.get(wish.name)
-            if slot.leaving:
+            if member.tunnel.suspended:
+                if existing is not None:
+                    yield _Placed(existing, out=existing.name in out)
+            elif slot.leaving:
                 yield from _leaving(snapshot, member, existing, now)
             elif existing is None:
                 if slot.connected:

@@ -19,7 +19,7 @@ from tunnelpool.crd.base import Resource
 from tunnelpool.crd.conditions import Condition, ConditionStatus, drop_condition, set_condition
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.ownership import read_mark
-from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.domain.remote import ObservedPool
 
 OriginState = Literal["Registered", "Draining", "OutByOperator", "Disabled"]
@@ -194,7 +194,8 @@ def _said(
     reason = problem.reason if problem else Reason.READY
     message = problem.message if problem else _READY_MESSAGE
     found = set_condition(before, "Ready", status, reason, message, generation=generation, now=now)
-    abnormal = "Stalled" if problem is not None and problem.stalled else "Reconciling" if problem else None
+    moves = problem is not None and problem.reason is not Reason.SUSPENDED
+    abnormal = "Stalled" if problem is not None and problem.stalled else "Reconciling" if moves else None
     for name in ("Reconciling", "Stalled"):
         if name == abnormal:
             found = set_condition(found, name, "True", reason, message, generation=generation, now=now)
@@ -258,6 +259,8 @@ def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int)
             Reason.WAITING_FOR_CONNECTORS, f"{connected} of {len(staying)} origins have a ready connector"
         )
     if snapshot.pool is not None and _registered(snapshot, staying) < len(staying):
+        if snapshot.pool.lbpool is not None and snapshot.pool.lbpool.suspended:
+            return suspended(snapshot.pool.lbpool)
         return Problem(Reason.WAITING_FOR_POOL, "not every origin is in the pool yet")
     if snapshot.load_balancer is None and not snapshot.record:
         return Problem(Reason.PENDING, "the host name is not in Cloudflare's hands yet")

@@ -63,6 +63,25 @@ class ObjectMeta(Model):
     annotations: Mapping[str, str] = Field(default_factory=dict)
 
 
+class Spec(Model):
+    """What every spec has: how far the operator may go. It stands behind the kind's own fields."""
+
+    suspend: bool = False
+    """Whether the object rests: nothing is written for it, to either API, until this is false again. What
+    there is keeps answering. Deletion goes on all the same."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> dict[str, Any]:
+        """Put the fields that all kinds share last: a reader wants those of the kind."""
+        found = super().__get_pydantic_json_schema__(schema, handler)
+        properties = found["properties"]
+        for name in Spec.model_fields:
+            properties[to_camel(name)] = properties.pop(to_camel(name))
+        return found
+
+
 class Status(Model):
     """What every status has."""
 
@@ -119,7 +138,7 @@ class Resource(Model):
     VERSION: ClassVar[str]
 
     metadata: ObjectMeta
-    spec: Model
+    spec: Spec
     status: Status = Status()
 
     @property
@@ -136,6 +155,11 @@ class Resource(Model):
     def deleting(self) -> bool:
         """Whether somebody has asked for the object's deletion."""
         return self.metadata.deletion_timestamp is not None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether nothing may be written for the object; its deletion is no longer its user's rest."""
+        return self.spec.suspend and not self.deleting
 
     def __str__(self) -> str:
         """Write `Tunnel default/web`, as messages name an object."""

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     READY = "Ready"
     PENDING = "Pending"
     INVALID_SPEC = "InvalidSpec"
+    SUSPENDED = "Suspended"
     CREDENTIALS_MISSING = "CredentialsMissing"
     CREDENTIALS_INVALID = "CredentialsInvalid"
     MISSING_PERMISSION = "MissingPermission"
@@ -57,6 +58,9 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.READY: "Everything is as the resource asks.",
     Reason.PENDING: "The operator has seen the resource and is at work on it.",
     Reason.INVALID_SPEC: "The spec cannot be read; the message says where. Apply a correct one.",
+    Reason.SUSPENDED: (
+        "`suspend` is true: nothing is written for the resource. Take the field away to go on."
+    ),
     Reason.CREDENTIALS_MISSING: (
         "The Secret with `apiToken` and `accountId` is not there or lacks a key. Create it, or name another."
     ),
@@ -128,11 +132,19 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a resource is not as it should be; `stalled` if that stays so until a person acts."""
+    """Why a resource is not as it should be; `stalled` if that stays so until a person acts.
+
+    A suspended resource is neither stalled nor on its way: somebody wants it to rest.
+    """
 
     reason: Reason
     message: str
     stalled: bool = False
+
+
+def suspended(resource: object) -> Problem:
+    """Say that a resource rests, for itself and for those that depend on it."""
+    return Problem(Reason.SUSPENDED, f"{resource} has `suspend: true`: nothing is written for it")
 
 
 def page() -> str:

@@ -12,7 +12,7 @@ from tunnelpool.build import monitor as monitor_builder
 from tunnelpool.build import pool as pool_builder
 from tunnelpool.build.host import HostIntent
 from tunnelpool.build.ownership import is_ours
-from tunnelpool.build.snapshot import FINALIZER, PoolSnapshot, Raw, Running, Site
+from tunnelpool.build.snapshot import FINALIZER, PoolSnapshot, Raw, Running, Site, TunnelSnapshot
 from tunnelpool.build.status import (
     health_check_status,
     lbpool_status,
@@ -20,11 +20,12 @@ from tunnelpool.build.status import (
     tunnel_status,
 )
 from tunnelpool.build.status import unreadable as unreadable_status
+from tunnelpool.crd.base import Resource
 from tunnelpool.crd.parsing import InvalidResourceError, parse
 from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
-from tunnelpool.domain.reasons import Problem, Reason
+from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.engine.asking import Asking
 from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.ports import Clock, Cloud
@@ -130,6 +131,9 @@ class Decider:
             steps = tunnel_plan.plan(snapshot, self._site)
         if tunnel.deleting:
             problem = _deleting(snapshot.problem, snapshot.derived_left or _left(snapshot.slots))
+            problem = _held_by_pool(snapshot) or problem
+        elif tunnel.suspended:
+            problem = suspended(tunnel)
         elif problem is None:
             problem = self._failures.get(key) or await self._around(key)
         status = tunnel_status(snapshot, tunnel, problem, self._now())
@@ -178,7 +182,7 @@ class Decider:
             return Decision(steps if raw is None else (), (), cloud)
         problem = intent.problem or self._failures.get(key)
         status = health_check_status(check, observed.id if observed else "", problem, self._now())
-        steps = _guarded("HealthCheck", raw, steps, deleting=check.deleting, done=observed is None)
+        steps = _guarded(check, raw, steps, done=observed is None)
         return Decision(steps, (StatusWrite("HealthCheck", raw, status),), cloud, intent.recheck_s, problem)
 
     async def _pool(self, key: PoolKey) -> Decision:
@@ -232,7 +236,7 @@ class Decider:
                 or bool(others)
                 or (bool(snapshot.members) and not lbpool.spec.origins)
             )
-            steps = list(_guarded("LBPool", raw, tuple(steps), deleting=lbpool.deleting, done=released))
+            steps = list(_guarded(lbpool, raw, tuple(steps), done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
         concerned: set[Key] = {
             TunnelKey(one.tunnel.metadata.namespace, one.tunnel.metadata.name) for one in snapshot.members
@@ -270,7 +274,7 @@ class Decider:
             statuses.append(StatusWrite("LoadBalancer", raw, status))
             derived = any(not member.tunnel.deleting for member in snapshot.members)
             done = snapshot.problem is None and (snapshot.observed is None or derived)
-            steps = _guarded("LoadBalancer", raw, steps, deleting=balancer.deleting, done=done)
+            steps = _guarded(balancer, raw, steps, done=done)
         concerned = frozenset(snapshot.referred)
         return Decision(steps, tuple(statuses), cloud, self._asking.next_s(key), problem, concerned)
 
@@ -326,14 +330,16 @@ def _awaits_witness(snapshot: PoolSnapshot) -> bool:
     )
 
 
-def _guarded(kind: str, raw: Raw, steps: tuple[Step, ...], *, deleting: bool, done: bool) -> tuple[Step, ...]:
+def _guarded(resource: Resource, raw: Raw, steps: tuple[Step, ...], *, done: bool) -> tuple[Step, ...]:
     """Put the finalizer before the first remote object and take it away after the last (law 9)."""
-    if not deleting:
-        protect = add_finalizer(kind, raw, FINALIZER)
+    if resource.suspended:
+        return steps
+    if not resource.deleting:
+        protect = add_finalizer(resource.kind, raw, FINALIZER)
         return (protect, *steps) if protect else steps
     if steps or not done:
         return steps
-    release = remove_finalizer(kind, raw, FINALIZER)
+    release = remove_finalizer(resource.kind, raw, FINALIZER)
     return (release,) if release else ()
 
 
@@ -342,6 +348,15 @@ def _deleting(problem: Problem | None, left: tuple[str, ...]) -> Problem:
         return Problem(Reason.DELETION_BLOCKED, f"cannot delete what is at Cloudflare: {problem.message}")
     what = ", ".join(left)
     return Problem(Reason.DELETING, f"still there: {what}" if what else "everything of it is gone")
+
+
+def _held_by_pool(snapshot: TunnelSnapshot) -> Problem | None:
+    """Say that an origin cannot leave, since the pool's own object must not be written for."""
+    lbpool = snapshot.pool.lbpool if snapshot.pool else None
+    if lbpool is None or not lbpool.suspended or not snapshot.pools:
+        return None
+    message = f"{suspended(lbpool).message}, so no origin can leave the pool: take `suspend` away"
+    return Problem(Reason.DELETION_BLOCKED, message)
 
 
 def _left(slots: tuple[Any, ...]) -> tuple[str, ...]:

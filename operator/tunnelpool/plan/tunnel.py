@@ -44,6 +44,8 @@ from tunnelpool.plan.steps import (
 def plan(snapshot: TunnelSnapshot, site: Site) -> tuple[Step, ...]:
     """Plan a Tunnel. The finalizer comes before the first remote object, and goes after the last."""
     tunnel, raw = snapshot.tunnel, snapshot.raw
+    if tunnel is not None and tunnel.suspended:
+        return ()
     if tunnel is not None and raw is not None and not tunnel.deleting:
         protect = add_finalizer("Tunnel", raw, FINALIZER)
         if protect is not None:

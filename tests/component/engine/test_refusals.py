@@ -334,16 +334,18 @@ async def test_a_resource_that_cannot_be_read_says_so_and_nothing_that_it_has_a_
         assert world.is_ready()
 
 
-async def test_a_pool_of_addresses_that_came_second_can_go(world: World) -> None:
+async def test_a_pool_of_addresses_that_came_after_a_tunnel_elsewhere_can_go(world: World) -> None:
     async with world:
-        apply_static(world)
+        apply_tunnel(world)
         await world.start()
         await world.quiet(for_s=30)
+        pool = world.remote.only(Pool).value
+        apply_static(world, "unrelated")
         origin = {"name": "theirs", "address": "192.0.2.9"}
-        world.cluster.apply("LBPool", "static", {"origins": [origin]}, "staging")
+        world.cluster.apply("LBPool", "my-pool", {"origins": [origin]}, "staging")
         await world.quiet(for_s=30)
-        assert world.condition("LBPool", "static", namespace="staging") == "False/Conflict"
-        world.cluster.delete("LBPool", "static", "staging")
+        assert world.condition("LBPool", "my-pool", namespace="staging") == "False/Conflict"
+        world.cluster.delete("LBPool", "my-pool", "staging")
         await world.quiet(for_s=30)
-        assert world.cluster.get("LBPool", "static", "staging") is None
-        assert world.remote.only(Pool).value.origins[0].name == "static"
+        assert world.cluster.get("LBPool", "my-pool", "staging") is None
+        assert world.remote.named(Pool, "my-pool").value == pool

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from resources import HOST, apply_quickstart, apply_tunnel, delete_all, patch
+from resources import HOST, apply_quickstart, apply_static, apply_tunnel, delete_all, patch
 from running_world import World
 
 from tunnelpool.domain.remote import LoadBalancer, Monitor, Pool, Tunnel
@@ -72,16 +72,17 @@ async def test_what_is_edited_by_hand_stays_while_the_object_is_suspended(
         assert getattr(world.remote.objects[edit["id"]].value, edit["field"]) != edit["value"]
 
 
-async def test_a_suspended_tunnel_is_not_even_begun(world: World) -> None:
+async def test_what_is_suspended_from_the_start_is_not_even_begun(world: World) -> None:
     async with world:
         apply_tunnel(world, suspend=True)
+        apply_static(world, suspend=True)
+        world.cluster.apply("HealthCheck", "web", {"suspend": True})
+        world.cluster.apply("LoadBalancer", "lb", {"hostname": HOST, "pools": ["static"], "suspend": True})
         await world.start()
         await world.quiet()
         assert not world.remote.objects
-        assert not world.remains()
+        assert not world.remains(), "not even a finalizer"
         assert world.condition("Tunnel", "web") == "False/Suspended"
-        world.cluster.delete("Tunnel", "web")
-        assert world.cluster.get("Tunnel", "web") is None
 
 
 async def test_a_suspended_tunnel_keeps_its_origins_and_connectors_as_they_are(world: World) -> None:
@@ -118,14 +119,16 @@ async def test_a_pool_named_first_while_suspended_does_not_answer_for_the_hostna
     async with world:
         apply_tunnel(world, pool="one", replicas=1, suspend=True)
         apply_tunnel(world, "second", pool="two", replicas=1)
+        apply_tunnel(world, "other", hostname="other.example.com", pool="one", replicas=1)
         await world.start()
         await world.quiet()
-        assert [one.value.name for one in world.remote.all(Pool)] == ["two"]
-        assert len(world.remote.answering(HOST)) == 1
+        assert {one.value.name for one in world.remote.all(Pool)} == {"one", "two"}, "one is another's too"
+        two = world.remote.named(Pool, "two")
+        assert world.remote.named(LoadBalancer, HOST).value.default_pools == (two.id,)
         patch(world, "Tunnel", "web", suspend=None)
         await world.quiet()
         assert world.is_ready()
-        assert {one.value.name for one in world.remote.all(Pool)} == {"one", "two"}
+        assert len(world.remote.named(LoadBalancer, HOST).value.default_pools) == 2
 
 
 async def test_a_suspended_tunnel_keeps_its_pool_while_another_leaves_the_hostname(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from tunnelpool.crd.base import AGE_COLUMN, READY_COLUMNS, Column, Model, Names, Resource, Status
+from tunnelpool.crd.base import AGE_COLUMN, READY_COLUMNS, Column, Model, Names, Resource, Spec, Status
 from tunnelpool.crd.fields import (
     CredentialsRef,
     Health,
@@ -39,7 +39,7 @@ class ServiceRef(Model):
     """How the connector speaks to the Service."""
 
 
-class TunnelSpec(Model):
+class TunnelSpec(Spec):
     """What is wanted of a Tunnel."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
