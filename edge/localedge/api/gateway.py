@@ -160,8 +160,17 @@ class Gateway:
     async def _ips(self, request: web.Request) -> web.StreamResponse:
         # Requests of this edge come from loopback: the ranges that a firewall must let in here.
         ranges = {"ipv4_cidrs": ["127.0.0.0/8"], "ipv6_cidrs": ["::1/128"], "etag": "localedge"}
-        self._note(request, "/ips", None, None, 200)
-        return _success(Reply(ranges))
+        fault = self._faults.hit("GET", "/ips", "/ips")
+        try:
+            if fault is not None:
+                await self._before(fault)
+            response = _success(Reply(ranges))
+        except ProblemError as problem:
+            response = _failure(problem)
+        except _DropError:
+            return self._dropped(request, "/ips", None, None)
+        self._note(request, "/ips", None, None, response.status)
+        return response
 
     async def _unemulated(self, request: web.Request) -> web.StreamResponse:
         call = f"{request.method} {request.path.removeprefix(BASE)}"

@@ -106,6 +106,16 @@ async def test_a_rate_limit_hits_as_often_as_it_was_set(client: Client) -> None:
     await client.ok("GET", pools(client))
 
 
+async def test_a_fault_of_every_route_hits_the_calls_without_credentials_too(client: Client) -> None:
+    assert (await client.ok("GET", "/ips"))["ipv4_cidrs"] == ["127.0.0.0/8"]
+    await client.control("POST", "/faults", {"route": "* *", "status": 503})
+    assert (await client.raw("GET", "/ips")).status_code == 503
+    await client.control("DELETE", "/faults")
+    await client.control("POST", "/faults", {"route": "GET /ips", "drop": "before"})
+    with pytest.raises(httpx.TransportError):
+        await client.raw("GET", "/ips")
+
+
 async def test_an_answer_lost_after_the_commit_leaves_the_object_behind(client: Client) -> None:
     await client.control("POST", "/faults", {"route": "POST */pools", "drop": "after", "times": 1})
     with pytest.raises(httpx.TransportError):

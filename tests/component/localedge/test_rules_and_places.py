@@ -293,11 +293,18 @@ async def test_a_dns_only_name_answers_the_healthy_addresses(client: Client) -> 
     assert (await client.visit(HOST)).status_code == 409
 
 
-async def test_a_tunnel_behind_a_dns_only_name_answers_nothing(client: Client, origin_of: OriginOf) -> None:
+async def test_a_tunnel_behind_a_dns_only_name_answers_nothing(
+    client: Client, origin_of: OriginOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        return [(2, 1, 6, "", ("192.0.2.9", 0))]
+
     pool = await pool_saying(client, origin_of, "p")
     await client.balancer([pool], proxied=False, ttl=60)
     assert await looked_up(client) == []
     assert (await client.visit(HOST)).status_code == 409
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    assert (await client.fake.edge.names.lookup(HOST, Visitor("127.0.0.1")))["answers"] == []
 
 
 async def test_origins_by_name_are_resolved(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,8 +315,7 @@ async def test_origins_by_name_are_resolved(client: Client, monkeypatch: pytest.
     pool = await client.pool("p", [{"name": "a", "address": "origin.example.net"}])
     await client.balancer([pool["id"]], proxied=False)
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    told = client.fake.edge.names
-    answers = (await told.lookup(HOST, Visitor("127.0.0.1")))["answers"]
+    answers = (await client.fake.edge.names.lookup(HOST, Visitor("127.0.0.1")))["answers"]
     assert [(a["type"], a["content"]) for a in answers] == [("A", "192.0.2.9"), ("AAAA", "2001:db8::9")]
 
 

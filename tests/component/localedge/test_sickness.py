@@ -99,8 +99,10 @@ async def test_a_call_that_waits_alone_goes_on_after_a_while(client: Client, clo
     await held(client, 1)
     clock.step(0.1)
     assert (await alone)["description"] == "x"
+    await held(client, 0)
     again = asyncio.create_task(client.ok("PATCH", one, {"description": "y"}))
     await held(client, 1)
+    assert not again.done()
     await client.control("DELETE", "/faults")
     assert (await again)["description"] == "y"
 
