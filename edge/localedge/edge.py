@@ -94,7 +94,7 @@ class Edge:
         self.accounts = Accounts()
         self.terminator = terminator(Directory(self.accounts, self.ledger, self.clock))
         self.book = HealthBook()
-        self.faults = Faults()
+        self.faults = Faults(self.clock)
         self.limit = RateLimit(self.clock, options.rate_limit)
         self._background: set[asyncio.Task[None]] = set()
         self._addresses = AddressLeg(options.origin_ca)

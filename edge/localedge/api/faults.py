@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from localedge.api.barrier import Barrier
+from localedge.clock import Clock
 from localedge.documents.fields import Field, choice, integer, number, read_object, table, text
 
 
@@ -19,6 +21,8 @@ class Fault:
     """`METHOD /path`, the template or the very path, with `*` as a wildcard: `POST */pools`, `* *`."""
     times: int | None = None
     """How many calls it hits; None: until it is removed."""
+    for_s: float | None = None
+    """How many real seconds it lasts; None: until it is removed."""
     status: int | None = None
     """Answer this instead of calling the handler."""
     code: int = 0
@@ -37,6 +41,7 @@ class Fault:
 _FIELDS = {
     "route": Field(text(300), required=True),
     "times": Field(integer(1, 1_000_000)),
+    "for_s": Field(number(0.001, 86_400)),
     "status": Field(integer(400, 599)),
     "code": Field(integer(0, 1_000_000), 0),
     "message": Field(text(1000), ""),
@@ -65,36 +70,43 @@ def read_fault(body: Any) -> Fault:
 class Faults:
     """The faults that are set, in order; the first that matches hits."""
 
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._set: list[tuple[float, Fault]] = []
 
     def add(self, fault: Fault) -> None:
         """Set a fault."""
-        self._faults.append(fault)
+        ends = math.inf if fault.for_s is None else self._clock.real() + fault.for_s
+        self._set.append((ends, fault))
 
     def clear(self) -> None:
         """Remove all faults; calls that are held go on."""
-        for fault in self._faults:
+        for _, fault in self._set:
             if fault.barrier is not None:
                 fault.barrier.open()
-        self._faults.clear()
+        self._set.clear()
 
     def routes(self) -> list[str]:
         """List the routes of the faults that are set."""
-        return [fault.route for fault in self._faults]
+        return [fault.route for _, fault in self._set]
 
     def waiting(self) -> int:
         """Count the calls that are held."""
-        return sum(fault.barrier.waiting for fault in self._faults if fault.barrier is not None)
+        return sum(fault.barrier.waiting for _, fault in self._set if fault.barrier is not None)
 
     def hit(self, method: str, template: str, path: str) -> Fault | None:
         """Take the fault that hits this call, if any."""
-        for fault in self._faults:
+        if not self._set:
+            return None
+        now = self._clock.real()
+        self._set = [(ends, fault) for ends, fault in self._set if now < ends]
+        for entry in self._set:
+            fault = entry[1]
             if not any(fnmatchcase(f"{method} {way}", fault.route) for way in (template, path)):
                 continue
             if fault.times is not None:
                 fault.times -= 1
                 if fault.times <= 0:
-                    self._faults.remove(fault)
+                    self._set.remove(entry)
             return fault
         return None

@@ -131,6 +131,16 @@ async def test_a_token_that_calls_too_often_is_shut_out_for_five_minutes(
     assert (await client.raw("GET", pools(client))).status_code == 200
 
 
+async def test_a_fault_lasts_as_long_as_it_says(client: Client, clock: Clock) -> None:
+    await client.control("POST", "/faults", {"route": "* *", "status": 429, "for_s": 60})
+    for _ in range(3):
+        assert (await client.raw("GET", pools(client))).status_code == 429
+        clock.step(19)
+    clock.step(3)
+    await client.ok("GET", pools(client))
+    assert await client.control("GET", "/faults") == {"faults": [], "waiting": 0}
+
+
 async def test_the_limit_is_cloudflares_own_and_can_be_lifted(client: Client) -> None:
     assert await client.control("GET", "/rate_limit") == {"calls": 1200, "window_s": 300}
     await client.control("PUT", "/rate_limit", {"calls": 1})
