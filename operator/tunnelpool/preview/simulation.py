@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from tunnelpool.build.ownership import is_ours
@@ -121,11 +121,10 @@ class Simulation:
         simulated = SimulatedClouds(clouds, names, clock)
         self._credentials = Credentials(self._cluster, simulated, clock, own)
         self._topology = Topology(store, self._credentials)
-        calm = replace(site, fast_failover=False)
-        connectors = Connectors(store, clock)
-        gatherer = Gatherer(self._topology, connectors, self._credentials, calm)
+        gatherer = Gatherer(self._topology, Connectors(store, clock), self._credentials, site)
         self._failures: dict[Key, Problem] = {}
-        self._decider = Decider(gatherer, self._topology, calm, clock, self._failures, lambda: False)
+        # What is seen of pods just now counts for no evidence, so no origin is taken out for it.
+        self._decider = Decider(gatherer, self._topology, site, clock, self._failures, lambda: False)
 
     async def open(self) -> None:
         """Open the accounts of all resources: keys of pools hold the account, so it must be known first.

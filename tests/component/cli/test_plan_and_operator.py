@@ -10,9 +10,10 @@ from remote_account import ZONES
 from resources import HOST, apply_quickstart, apply_static, apply_tunnel, delete_all, patch, tunnel
 from running_world import World
 
-from tunnelpool.domain.remote import DnsRecord
+from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Pool
 from tunnelpool.plan.fields import ABSENT
-from tunnelpool.plan.steps import SetFinalizer
+from tunnelpool.plan.render import kind_of
+from tunnelpool.plan.steps import Delete, SetFinalizer
 from tunnelpool.preview.simulation import Pause
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
@@ -201,6 +202,34 @@ async def test_what_nobody_claims_any_more_is_planned_away(world: World) -> None
         await world.quiet()
     assert tally(one.step for one in planned.outcome.steps) == {"delete monitor": 1}
     assert tally(operator.meter.steps) == {"delete monitor": 1}
+
+
+async def test_when_all_goes_what_is_referred_to_goes_last(world: World) -> None:
+    async with world:
+        apply_quickstart(world)
+        await world.start()
+        await world.quiet()
+        await world.stop()
+        delete_all(world)
+        planned = await preview(world)
+    gone = [kind_of(one.step) for one in planned.outcome.steps if isinstance(one.step, Delete)]
+    order = [gone.index(kind) for kind in ("load_balancer", "pool", "monitor")]
+    assert order == sorted(order)
+
+
+async def test_what_cannot_end_is_a_finding_and_not_a_wait(world: World) -> None:
+    async with world:
+        apply_quickstart(world)
+        await world.start()
+        await world.quiet()
+        await world.stop()
+        pool = world.remote.named(Pool, "my-pool").id
+        world.remote.put(LoadBalancer("by-hand.example.com", (pool,), pool), ZONES[0].id)
+        delete_all(world)
+        planned = await preview(world)
+    assert "Tunnel" in {finding.kind for finding in planned.outcome.findings}
+    assert planned.outcome.items
+    assert not isinstance(planned.outcome.items[-1], Pause)
 
 
 async def test_a_hostname_that_something_else_holds_is_a_finding_and_no_step(world: World) -> None:
