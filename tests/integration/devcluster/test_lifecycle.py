@@ -75,14 +75,15 @@ def test_the_pre_stop_hook_comes_first_then_sigterm_then_sigkill_after_the_grace
 
 def test_a_crashing_container_is_restarted_once_at_once_then_with_back_off(space: Namespace) -> None:
     space.apply(script_pod("crasher", "exit 3"))
-    eventually(
-        lambda: (
-            "waiting" in container_status(space, "crasher").get("state", {})
-            and container_status(space, "crasher")["restartCount"] == 1
-        )
-    )
-    status = container_status(space, "crasher")
-    assert status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    seen: list[Json] = []
+
+    def backs_off() -> bool:
+        seen.append(container_status(space, "crasher"))
+        return seen[-1].get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff"
+
+    eventually(backs_off)
+    status = seen[-1]
+    assert status["restartCount"] == 1
     assert status["state"]["waiting"]["message"].startswith("back-off 10s restarting failed container=main")
     assert status["lastState"]["terminated"]["exitCode"] == 3
     assert space.get("pod", "crasher")["status"]["phase"] == "Running"
