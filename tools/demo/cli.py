@@ -57,27 +57,24 @@ def main(*, keep: bool, no_fast_failover: bool, folder: Path | None) -> None:
     place.mkdir(parents=True, exist_ok=True)
     promises = Promises()
     settings = {"TUNNELPOOL_FAST_FAILOVER": "false"} if no_fast_failover else {}
+    interrupted, problem = False, None
     try:
         problem = asyncio.run(_run(place, progress, promises, settings, keep=keep))
-    except KeyboardInterrupt:
-        problem = None
-        status = 0 if keep else INTERRUPTED
-    else:
-        status = _conclude(progress, promises, problem, keep=keep)
-    if folder is None and problem is None and status in {0, INTERRUPTED}:
+    except asyncio.CancelledError:
+        interrupted = True
+    kept = _conclude(progress, promises, problem)
+    if folder is None and kept:
         shutil.rmtree(place, ignore_errors=True)
     else:
         progress.event(f"logs are in {place}")
-    sys.exit(status)
+    sys.exit(1 if not kept else INTERRUPTED if interrupted and not keep else 0)
 
 
 async def _run(
     folder: Path, progress: Progress, promises: Promises, settings: dict[str, str], *, keep: bool
 ) -> str | None:
     """Bring up the stage and play on it; returns what went wrong, None if nothing."""
-    this = asyncio.current_task()
-    if this is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    _end_by_signal(progress)
     progress.title("Bring up a Cloudflare stand-in, a Kubernetes cluster and the operator")
     try:
         async with stage(folder, progress, StageOptions(settings=settings)) as made:
@@ -94,6 +91,21 @@ async def _run(
     except EXPECTED as error:
         return str(error)
     return None
+
+
+def _end_by_signal(progress: Progress) -> None:
+    """Have the first signal end this task in good order; a further one must not end that order."""
+    this, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def end() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, progress.event, "already ending: programs are being stopped")
+        progress.event("interrupted: everything is stopped")
+        if this is not None:
+            this.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
 
 
 async def _play(made: Stage, story: Story, progress: Progress) -> None:
@@ -113,13 +125,13 @@ async def _play(made: Stage, story: Story, progress: Progress) -> None:
     await asyncio.Event().wait()
 
 
-def _conclude(progress: Progress, promises: Promises, problem: str | None, *, keep: bool) -> int:
-    """Print every promise and return the exit status: 0 only if all were kept."""
+def _conclude(progress: Progress, promises: Promises, problem: str | None) -> bool:
+    """Print every promise; tell whether all were kept."""
     left = descendants()
     promises.check(f"no process is left{': ' + ', '.join(left) if left else ''}", kept=not left)
     if problem is not None:
         promises.check(problem, kept=False)
-    progress.title(f"{'Played' if keep else 'Done'} in {progress.elapsed_s():.0f} s")
+    progress.title(f"Done in {progress.elapsed_s():.0f} s")
     for one in promises:
         progress.verdict(one.text, kept=one.kept)
-    return 0 if promises.all_kept else 1
+    return promises.all_kept
