@@ -193,7 +193,7 @@ class Session:
         transport = self._transport
         url = transport.settings.api_url.rstrip("/") + target.path
         call = f"{method} {target.route.template}"
-        limit_s = transport.limit_s(method)  # here, where nothing is waited for any more
+        limit_s = transport.limit_s(method)  # here: whatever is waited for from now on ends with it
         started = transport.clock.monotonic()
         status = 0
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
@@ -124,7 +125,8 @@ class KubeClient:
         total_s = self._total_s
         if self._fence is not None and method != "GET":
             total_s = self._fence.limit(total_s)
-        return aiohttp.ClientTimeout(total=total_s, sock_connect=_CONNECT_S)
+        # Unless told otherwise aiohttp rounds what is longer than 5 s up, which would outlast the lease.
+        return aiohttp.ClientTimeout(total=total_s, sock_connect=_CONNECT_S, ceil_threshold=math.inf)
 
     async def _renew(self, refused: Any) -> None:
         async with self._renewing:

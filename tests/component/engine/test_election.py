@@ -228,6 +228,13 @@ async def test_a_standby_takes_over_when_the_holder_dies_but_not_before_its_leas
             assert lease.record.transitions == 1
 
 
+async def test_a_standby_looks_at_the_very_moment_when_the_lease_has_run_out() -> None:
+    for _ in range(3):
+        only = Candidate(Lease(LeaseRecord("dead", TERMS.duration_s, 0, 0, 0, "0")), "only")
+        async with running(only):
+            assert await elected(only, 20.0) < TERMS.duration_s + 0.1
+
+
 async def test_a_lease_that_is_given_back_is_taken_at_the_next_look() -> None:
     lease = Lease()
     first, second = Candidate(lease, "first"), Candidate(lease, "second")

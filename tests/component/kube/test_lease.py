@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -126,3 +127,9 @@ async def test_a_write_is_given_up_when_the_lease_ends(api: Any) -> None:
                 await client.request("POST", "/x", body={})
     finally:
         await client.close()
+
+
+async def test_what_is_left_of_the_lease_is_not_rounded_up(client: KubeClient) -> None:
+    fenced = KubeClient(client._api, fence=Fence(7.3))
+    limit = fenced._limit("PATCH")
+    assert (limit.total, limit.ceil_threshold) == (7.3, math.inf)

@@ -54,9 +54,14 @@ def test_gauges_are_asked_when_they_are_read() -> None:
     metrics.read_queue(lambda: depth)
     metrics.read_store(lambda: {"Pod": True, "Secret": False})
     metrics.read_watches(lambda: {"Pod": 12.5})
+    leading = [False]
+    metrics.read_leader(lambda: leading[0])
+    assert _series(metrics)["tunnelpool_leader"] == 0
+    leading[0] = True
     depth["waiting"] = 7
     series = _series(metrics)
     assert series['tunnelpool_queue_depth{state="waiting"}'] == 7
+    assert series["tunnelpool_leader"] == 1
     assert series['tunnelpool_store_synced{kind="Pod"}'] == 1
     assert series['tunnelpool_store_synced{kind="Secret"}'] == 0
     assert series['tunnelpool_watch_last_event_age_seconds{kind="Pod"}'] == 12.5
