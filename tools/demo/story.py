@@ -116,7 +116,7 @@ class Story:
         first = first_answer_after(traffic.samples, released_at, TUNNELS) or back_at
         say.event(f"the first answer through a tunnel, {first - released_at:.1f} s after the release", first)
         say.event(f"the tunnels alone answer, {back_at - released_at:.1f} s after the release", back_at)
-        await self._wait_pool("degraded")
+        await self._wait_pool("healthy")
         say.block(await self._show())
         seen = between(traffic.samples, released_at, time.monotonic())
         failed = sum(one.failed for one in seen)
