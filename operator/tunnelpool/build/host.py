@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from tunnelpool.build.ownership import foreign, is_ours
+from tunnelpool.build.ownership import disowned, foreign, is_ours
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site
 from tunnelpool.crd.v1alpha1 import LoadBalancer, Tunnel
 from tunnelpool.domain.canonical import canonical_affinity_attributes
@@ -53,7 +53,7 @@ def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
     ]
     plain = [member for member in snapshot.members if _live(member) and not member.tunnel.spec.pool]
     if owner is None and not pooled and not plain:
-        return HostIntent()
+        return _let_go(snapshot, site) if _retained(snapshot) else HostIntent()
     if snapshot.zone is None:
         return HostIntent(hold=True, problem=_no_zone(snapshot.hostname))
     strange = _foreign(snapshot, site)
@@ -103,6 +103,21 @@ def winner(snapshot: HostSnapshot) -> LoadBalancer | None:
 
 def _live(member: Member) -> bool:
     return not member.tunnel.deleting
+
+
+def _retained(snapshot: HostSnapshot) -> bool:
+    """Tell whether one of those that go leaves behind what answers; whoever stays has been asked before."""
+    here = [one for one in snapshot.load_balancers if one.metadata.namespace == snapshot.namespace]
+    return any(one.retains for one in (*here, *(member.tunnel for member in snapshot.members)))
+
+
+def _let_go(snapshot: HostSnapshot, site: Site) -> HostIntent:
+    """Take our mark off what answers, and leave it."""
+    balancer, record = snapshot.observed, _own_record(snapshot, site)
+    return HostIntent(
+        load_balancer=disowned(balancer.value, balancer.id) if balancer else None,
+        record=disowned(record, "") if record else None,
+    )
 
 
 def _resting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunnelpool.build.intent import Intent
+from tunnelpool.build.ownership import disowned
 from tunnelpool.build.snapshot import MonitorSnapshot, Site
 from tunnelpool.crd.v1alpha1 import HealthCheck
 from tunnelpool.domain.json import freeze
@@ -28,6 +29,9 @@ def build(snapshot: MonitorSnapshot, site: Site) -> Intent[Monitor]:
             names = ", ".join(f"'{name}'" for name in users)
             message = f"LBPool {names} still refers to it by `healthCheckRef`: delete or change that first"
             return Intent(hold=True, problem=Problem(Reason.DELETION_BLOCKED, message), extra=extra)
+        if check.retains and keep is not None:
+            letting_go = Problem(Reason.DELETING, "the monitor stays, without our mark")
+            return Intent(desired=disowned(keep.value, keep.id), problem=letting_go, extra=extra)
         return Intent(problem=Problem(Reason.DELETING, "the monitor is being deleted"), extra=extra)
     if check.suspended:
         return Intent(hold=True, problem=suspended(check))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from tunnelpool.domain.ownership import Owner, read_mark, read_tunnel_name
+from dataclasses import replace
+from typing import TypeVar
+
+from tunnelpool.domain.ownership import Owner, read_mark, read_tunnel_name, unmarked
 from tunnelpool.domain.reasons import Problem, Reason
 from tunnelpool.domain.remote import DnsRecord, Observed, RemoteValue, Tunnel
+
+V = TypeVar("V", bound=RemoteValue)
 
 
 def owner_of(value: RemoteValue) -> Owner | None:
@@ -19,6 +24,20 @@ def owner_of(value: RemoteValue) -> Owner | None:
 def is_ours(value: RemoteValue, owner: Owner) -> bool:
     """Tell whether this installation has made the object."""
     return owner_of(value) == owner
+
+
+def disowned(value: V, id_: str) -> V:
+    """Take our mark off an object that stays when we go: nobody of us will know it any more.
+
+    A tunnel's mark is its name, so it gets another one, unique by its id.
+    """
+    if isinstance(value, Tunnel):
+        parts = read_tunnel_name(value.name)
+        kept = f"{parts.namespace}_{parts.name}_{parts.slot}" if parts else value.name
+        return replace(value, name=f"retained_{kept}_{id_[:8]}")
+    if isinstance(value, DnsRecord):
+        return replace(value, comment=unmarked(value.comment))
+    return replace(value, description=unmarked(value.description))
 
 
 def foreign(observed: Observed[RemoteValue], owner: Owner, what: str, *, reason: Reason) -> Problem | None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from tunnelpool.build.intent import Intent
-from tunnelpool.build.ownership import foreign
+from tunnelpool.build.ownership import disowned, foreign
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
 from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
 from tunnelpool.domain.canonical import canonical_address, canonical_notification_filter
@@ -50,6 +50,10 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
         strange = foreign(snapshot.observed, site.owner, f"pool '{snapshot.name}'", reason=Reason.NAME_IN_USE)
         if strange is not None:
             return Intent(hold=True, problem=strange)
+    if spec is None and not any(not member.tunnel.deleting for member in snapshot.members):
+        kept = _let_go(snapshot)
+        if kept is not None:
+            return kept
     resting = _resting(snapshot, spec)
     if resting is not None:
         return Intent(hold=True, problem=suspended(resting))
@@ -83,6 +87,26 @@ def _resting(snapshot: PoolSnapshot, spec: LBPool | None) -> LBPool | Tunnel | N
         return spec if spec.suspended else None
     tunnels = [member.tunnel for member in snapshot.members]
     return tunnels[0] if tunnels and all(tunnel.suspended for tunnel in tunnels) else None
+
+
+def _let_go(snapshot: PoolSnapshot) -> Intent[Pool] | None:
+    """Take our mark off a pool that nobody here wants any more, if the last to want it retain it.
+
+    The origins of those who do not retain it leave first. None if the pool does not stay.
+    """
+    lbpools = [one for one in snapshot.lbpools if one.metadata.namespace == snapshot.namespace]
+    leaving = [member for member in snapshot.members if not member.tunnel.retains]
+    retained = any(one.retains for one in lbpools) or len(leaving) < len(snapshot.members)
+    if snapshot.observed is None or not retained:
+        return None
+    names = {slot.remote.value.name for member in leaving for slot in member.slots if slot.remote}
+    pool = snapshot.observed.value
+    staying = tuple(origin for origin in pool.origins if origin.name not in names)
+    if not staying:
+        return None
+    letting_go = Problem(Reason.DELETING, "the pool stays, without our mark")
+    desired = replace(disowned(pool, snapshot.observed.id), origins=staying)
+    return Intent(desired=desired, problem=letting_go)
 
 
 def _all_leave(snapshot: PoolSnapshot) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
@@ -63,9 +63,17 @@ class ObjectMeta(Model):
     annotations: Mapping[str, str] = Field(default_factory=dict)
 
 
+DeletionPolicy: TypeAlias = Literal["Delete", "Retain"]
+
+
 class Spec(Model):
     """What every spec has: how far the operator may go. It stands behind the kind's own fields."""
 
+    deletion_policy: DeletionPolicy = "Delete"
+    """What becomes of the objects at Cloudflare when this one is deleted. `Delete`: they go first. `Retain`:
+    they stay and answer as before; the operator takes its mark off them and never touches them again. What
+    others still ask for stays theirs. Connectors go with the Tunnel, unless `kubectl delete
+    --cascade=orphan` leaves them."""
     suspend: bool = False
     """Whether the object rests: nothing is written for it, to either API, until this is false again. What
     there is keeps answering. Deletion goes on all the same."""
@@ -155,6 +163,11 @@ class Resource(Model):
     def deleting(self) -> bool:
         """Whether somebody has asked for the object's deletion."""
         return self.metadata.deletion_timestamp is not None
+
+    @property
+    def retains(self) -> bool:
+        """Whether the object is being deleted and leaves what is at Cloudflare there."""
+        return self.deleting and self.spec.deletion_policy == "Retain"
 
     @property
     def suspended(self) -> bool:

@@ -66,6 +66,11 @@ def marked(text: str, mark: Mark) -> str:
     return f"{text} {mark}" if text else str(mark)
 
 
+def unmarked(text: str) -> str:
+    """Take the mark off again; what is left is the user's own text."""
+    return _MARK.sub("", text).rstrip()
+
+
 def read_mark(description: str) -> Mark | None:
     """Find the mark of any tunnelpool installation; None for an object that carries none."""
     match = _MARK.search(description)

@@ -39,6 +39,12 @@ ABANDONED_S: Final = 30.0
 """How soon a pool that nobody claims is looked at again while a load balancer of ours refers to it."""
 
 
+_WAYS_OUT: Final = (
+    "; or take `credentialsRef` away, so that the operator's own credentials are used; or run "
+    "`tunnelpool release`, which leaves what is at Cloudflare there"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class StatusWrite:
     """The status that a resource shall have."""
@@ -232,6 +238,7 @@ class Decider:
             others = [one for one in snapshot.lbpools if one is not lbpool and not one.deleting]
             released = (
                 snapshot.observed is None
+                or not is_ours(snapshot.observed.value, self._site.owner)
                 or lbpool.metadata.namespace != snapshot.namespace
                 or bool(others)
                 or (bool(snapshot.members) and not lbpool.spec.origins)
@@ -273,7 +280,8 @@ class Decider:
             status = load_balancer_status(snapshot, balancer, intent, own, self._now())
             statuses.append(StatusWrite("LoadBalancer", raw, status))
             derived = any(not member.tunnel.deleting for member in snapshot.members)
-            done = snapshot.problem is None and (snapshot.observed is None or derived)
+            there = snapshot.observed is not None and is_ours(snapshot.observed.value, self._site.owner)
+            done = snapshot.problem is None and (derived or not there)
             steps = _guarded(balancer, raw, steps, done=done)
         concerned = frozenset(snapshot.referred)
         return Decision(steps, tuple(statuses), cloud, self._asking.next_s(key), problem, concerned)
@@ -345,7 +353,10 @@ def _guarded(resource: Resource, raw: Raw, steps: tuple[Step, ...], *, done: boo
 
 def _deleting(problem: Problem | None, left: tuple[str, ...]) -> Problem:
     if problem is not None:
-        return Problem(Reason.DELETION_BLOCKED, f"cannot delete what is at Cloudflare: {problem.message}")
+        message = f"cannot delete what is at Cloudflare: {problem.message}"
+        if problem.reason in {Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_INVALID}:
+            message += _WAYS_OUT
+        return Problem(Reason.DELETION_BLOCKED, message)
     what = ", ".join(left)
     return Problem(Reason.DELETING, f"still there: {what}" if what else "everything of it is gone")
 

@@ -19,13 +19,14 @@ from tunnelpool.build.manifests import (
     ingress,
     secret,
 )
+from tunnelpool.build.ownership import disowned, is_ours
 from tunnelpool.build.snapshot import FINALIZER, Raw, Site, Slot, TunnelSnapshot
 from tunnelpool.crd.v1alpha1 import Tunnel
 from tunnelpool.domain.json import FrozenObject, thaw
 from tunnelpool.domain.ownership import TunnelName
 from tunnelpool.domain.remote import RemoteKind
 from tunnelpool.domain.remote import Tunnel as RemoteTunnel
-from tunnelpool.plan.diff import covers
+from tunnelpool.plan.diff import covers, update
 from tunnelpool.plan.finalizer import add_finalizer, remove_finalizer
 from tunnelpool.plan.steps import (
     ApplyObject,
@@ -50,6 +51,8 @@ def plan(snapshot: TunnelSnapshot, site: Site) -> tuple[Step, ...]:
         protect = add_finalizer("Tunnel", raw, FINALIZER)
         if protect is not None:
             return (protect,)
+    if tunnel is not None and raw is not None and tunnel.retains:
+        return _let_go(snapshot, raw, site)
     steps = [step for slot in snapshot.slots for step in _slot(snapshot, slot, site)]
     if tunnel is not None and not tunnel.deleting:
         steps += _apply(disruption_budget(tunnel), snapshot.disruption_budget)
@@ -57,6 +60,19 @@ def plan(snapshot: TunnelSnapshot, site: Site) -> tuple[Step, ...]:
         release = remove_finalizer("Tunnel", raw, FINALIZER)
         if release is not None:
             return (release,)
+    return tuple(steps)
+
+
+def _let_go(snapshot: TunnelSnapshot, raw: Raw, site: Site) -> tuple[Step, ...]:
+    """Take our mark off what stays, the tunnels last: until then their names say whose origins those are."""
+    if snapshot.derived_left or any(is_ours(pool.value, site.owner) for pool in snapshot.pools):
+        return ()
+    remotes = [slot.remote for slot in snapshot.slots if slot.remote is not None]
+    renames = [update(disowned(one.value, one.id), one) for one in remotes]
+    steps: list[Step] = [step for step in renames if step is not None]
+    if not steps:
+        release = remove_finalizer("Tunnel", raw, FINALIZER)
+        steps = [release] if release else []
     return tuple(steps)
 
 
@@ -97,7 +113,10 @@ def _remove(snapshot: TunnelSnapshot, slot: Slot) -> Iterator[Step]:
     if any(origin.name == name for pool in snapshot.pools for origin in pool.value.origins):
         return  # the pool disables it, lets it drain and drops it first
     for kind, raw in (("Deployment", slot.deployment), ("Secret", slot.secret)):
-        if raw is not None and "deletionTimestamp" not in raw["metadata"]:
+        if raw is None or "deletionTimestamp" in raw["metadata"]:
+            continue
+        if snapshot.tunnel is not None or raw["metadata"].get("ownerReferences"):
+            # Without owner it was orphaned on purpose; with one the cluster would take it away as well.
             yield DeleteObject(_ref(kind, raw))
     if slot.remote is not None and slot.deployment is None and slot.pods == 0:
         yield CloseConnections(slot.remote.id, name)

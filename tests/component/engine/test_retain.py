@@ -121,24 +121,6 @@ async def test_a_retained_pool_stays_though_a_load_balancer_refers_to_it(world: 
         assert world.remote.only(LoadBalancer).value.default_pools == (world.remote.only(Pool).id,)
 
 
-@pytest.mark.parametrize("phase", ["before", "after"])
-async def test_killed_at_any_write_the_next_start_retains_all_the_same(world: World, phase: str) -> None:
-    async with world:
-        apply_tunnel(world, **RETAIN)
-        await _settled(world)
-        count = len(world.remote.objects)
-        world.cluster.delete("Tunnel", "web")
-        for _ in range(12):
-            world.trip(_killer(phase))
-            await world.until(lambda: world.crashed or world.cluster.get("Tunnel", "web") is None)
-            world.trip(lambda *_: None)
-            await world.restart()
-        await world.quiet()
-        assert world.cluster.get("Tunnel", "web") is None
-        assert len(world.remote.objects) == count
-        assert not world.remains()
-
-
 async def test_without_credentials_a_deletion_is_blocked_and_names_the_three_ways_out(world: World) -> None:
     async with world:
         apply_quickstart(world)

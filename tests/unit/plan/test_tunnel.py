@@ -164,6 +164,19 @@ def test_remains_of_a_tunnel_that_is_gone_are_removed() -> None:
     assert kinds(plan(remains, SITE)) == ["CloseConnections", "Delete"]
 
 
+def test_children_that_were_orphaned_on_purpose_keep_running() -> None:
+    left = complete(0, leaving=True, remote=None)
+    remains = TunnelSnapshot("default", "web", None, None, (left,))
+    assert kinds(plan(remains, SITE)) == ["DeleteObject", "DeleteObject"]
+    orphans = []
+    for child in (left.deployment, left.secret):
+        assert child is not None
+        meta = {name: value for name, value in child["metadata"].items() if name != "ownerReferences"}
+        orphans.append({**child, "metadata": meta})
+    orphaned = replace(left, deployment=orphans[0], secret=orphans[1])
+    assert plan(TunnelSnapshot("default", "web", None, None, (orphaned,)), SITE) == ()
+
+
 @given(
     states=st.lists(st.sampled_from(("new", "half", "whole", "leaving", "ending")), max_size=5),
     gone=st.booleans(),
