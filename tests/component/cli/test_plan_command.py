@@ -86,6 +86,17 @@ def test_the_resources_of_a_namespace_are_planned_as_they_are(command_line: Comm
     assert "_other_other_0" in everywhere.stdout
 
 
+def test_what_another_namespace_has_wrong_is_not_our_failure(command_line: CommandLine) -> None:
+    spec = json.loads(TUNNEL)["spec"]
+    for namespace, hour in (("default", 1), ("other", 2)):
+        meta = {"name": "web", "namespace": namespace, "creationTimestamp": f"2026-01-01T0{hour}:00:00Z"}
+        command_line.cluster.write({"kind": "Tunnel", "metadata": meta, "spec": spec})
+    assert command_line("plan", "-n", "default").exit_code == 2
+    result = command_line("plan", "-n", "other")
+    assert result.exit_code == 1
+    assert "Tunnel default/web is older" in result.stdout
+
+
 def test_a_resource_that_would_be_refused_ends_with_1_and_says_why(command_line: CommandLine) -> None:
     spec = {"hostname": "web.nowhere.example.net", "service": "http://web:8080"}
     result = command_line("plan", "-f", "-", stdin=manifest("Tunnel", "web", spec))
@@ -222,6 +233,11 @@ def test_the_settings_are_those_of_the_operator_in_the_cluster(command_line: Com
 def test_no_secret_is_in_any_output(command_line: CommandLine, form: str) -> None:
     result = command_line("plan", "-f", "-", "-o", form, stdin=f"{TUNNEL}\n---\n{CHECK}")
     assert result.exit_code == 2
+    assert "hush" not in result.output
+    assert "(hidden)" in result.output
+    command_line.cluster.apply("HealthCheck", "web", {"headers": {"Authorization": ["Bearer hushed before"]}})
+    result = command_line("plan", "-f", "-", "-o", form, stdin=CHECK)
+    assert "spec.headers.Authorization" in result.output
     assert "hush" not in result.output
     assert "(hidden)" in result.output
     assert command_line.edge.ready["read_only_token"] not in result.output

@@ -57,7 +57,8 @@ def test_a_load_balancer_object_decides_the_order_and_the_fallback() -> None:
 
 def test_a_fallback_that_is_one_of_the_pools_stands_there_once() -> None:
     spec = {"hostname": "my.example.com", "pools": ["a", "b"], "fallbackRef": {"name": "b"}}
-    assert list(pools(resource("LoadBalancer", "lb", spec))) == ["a", "b"]
+    (host,) = overview([resource("LoadBalancer", "lb", spec)]).hosts
+    assert [(pool.name, pool.role) for pool in host.pools] == [("a", "pool"), ("b", "pool")]
 
 
 def test_how_many_may_fail_is_what_is_above_the_threshold() -> None:
