@@ -54,6 +54,11 @@ format: $(STAMP) ## let ruff format and mend what it can
 .PHONY: generate
 generate: $(STAMP) ## write what is generated: crds/, the chart's CRDs, install.yaml, the reference pages
 	@$(BIN)/python -m tunnelpool.crd.generate
+	@$(BIN)/python -m tunnelpool.domain.reasons > docs/conditions.md
+	@$(BIN)/python -m tunnelpool.settings > docs/settings.md
+	@$(BIN)/python -m tunnelpool.ops.metrics > docs/metrics.md
+	@HELM="$$($(BIN)/python -m devcluster build helm)/helm" helm/render-install > install.yaml.new
+	@mv install.yaml.new install.yaml
 
 .PHONY: lock
 lock: $(STAMP) ## resolve requirements/*.lock anew, from releases at least seven days old
