@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from tunnelpool.build.ownership import disowned, foreign, is_ours
-from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site
+from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site, Slot
 from tunnelpool.crd.v1alpha1 import LoadBalancer, Tunnel
 from tunnelpool.domain.canonical import canonical_affinity_attributes
 from tunnelpool.domain.json import FrozenJson, freeze, with_defaults
@@ -46,12 +46,9 @@ def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
     """Decide what shall answer for the host name."""
     owner = winner(snapshot)
     names, _ = pool_names(snapshot)
-    pooled = [
-        member
-        for member in snapshot.members
-        if _live(member) and member.tunnel.spec.pool and _counts(snapshot, member)
-    ]
-    plain = [member for member in snapshot.members if _live(member) and not member.tunnel.spec.pool]
+    live = [member for member in snapshot.members if _live(member)]
+    pooled = [member for member in live if member.pool and _counts(snapshot, member)]
+    plain = [member for member in live if not member.pool]
     if owner is None and not pooled and not plain:
         return _let_go(snapshot, site) if _retained(snapshot) else HostIntent()
     if snapshot.zone is None:
@@ -82,9 +79,7 @@ def pool_names(snapshot: HostSnapshot) -> tuple[tuple[str, ...], str | None]:
         pools: tuple[str, ...] = owner.spec.pools
     else:
         named = dict.fromkeys(
-            m.tunnel.spec.pool
-            for m in snapshot.members
-            if _live(m) and m.tunnel.spec.pool and _counts(snapshot, m)
+            m.pool for m in snapshot.members if _live(m) and m.pool and _counts(snapshot, m)
         )
         # A pool of addresses takes no Tunnel in, so it does not answer for one either.
         pools = tuple(
@@ -134,7 +129,7 @@ def _resting(
 
 def _counts(snapshot: HostSnapshot, member: Member) -> bool:
     """Tell whether a Tunnel has a say: a suspended one brings nothing new, and keeps what it has brought."""
-    view = snapshot.pools.get(member.tunnel.spec.pool or "")
+    view = snapshot.pools.get(member.pool or "")
     if not member.tunnel.suspended or view is None:
         return True
     there = snapshot.observed.value.pools if snapshot.observed else frozenset()
@@ -153,7 +148,7 @@ def _no_zone(hostname: str) -> Problem:
 def _mixed(member: Member) -> Problem:
     return Problem(
         Reason.MIXED_POOL,
-        f"LBPool '{member.tunnel.spec.pool}' has `origins` with addresses, and a pool holds tunnel origins "
+        f"LBPool '{member.pool}' has `origins` with addresses, and a pool holds tunnel origins "
         "or address origins, never both: name another pool",
         stalled=True,
     )
@@ -175,9 +170,10 @@ def _foreign(snapshot: HostSnapshot, site: Site) -> Problem | None:
 def _cname(snapshot: HostSnapshot, member: Member, site: Site) -> HostIntent:
     if member.tunnel.spec.replicas == 0:
         return HostIntent(problem=Problem(Reason.NO_ORIGINS, "`replicas` is 0: nothing answers"))
-    slot = next((slot for slot in member.slots if not slot.leaving and slot.remote is not None), None)
+    slot = _pointed_at(snapshot, member, site)
     answered = any(is_ours(record.value, site.owner) for record in snapshot.records)
-    if slot is None or slot.remote is None or not (slot.connected or answered):
+    ready = slot is not None and slot.connected and slot.configured
+    if slot is None or slot.remote is None or not (ready or answered):
         message = f"no connector of Tunnel '{member.tunnel.metadata.name}' has registered yet"
         return HostIntent(hold=True, problem=Problem(Reason.WAITING_FOR_CONNECTORS, message))
     record = DnsRecord(
@@ -187,6 +183,19 @@ def _cname(snapshot: HostSnapshot, member: Member, site: Site) -> HostIntent:
         comment=str(Mark(site.owner)),
     )
     return HostIntent(record=record)
+
+
+def _pointed_at(snapshot: HostSnapshot, member: Member, site: Site) -> Slot | None:
+    """Choose the tunnel that the CNAME points to: the one that it has, as long as that is connected.
+
+    A record holds one tunnel. Where each replica is one of its own (another hostname of the Tunnel joins
+    a pool), another takes over when neither its pods nor Cloudflare call the present one connected.
+    """
+    staying = [slot for slot in member.slots if not slot.leaving and slot.remote is not None]
+    record = _own_record(snapshot, site)
+    now = [s for s in staying if record and s.remote and tunnel_address(s.remote.id) == record.content]
+    usable = [slot for slot in (*now, *staying) if slot.connected and slot.configured]
+    return next(iter((*usable, *now, *staying)), None)
 
 
 def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) -> HostIntent:

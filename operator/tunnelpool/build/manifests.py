@@ -13,7 +13,8 @@ import json
 from typing import Any, Final
 
 from tunnelpool.build.snapshot import ConnectorDefaults
-from tunnelpool.crd.v1alpha1 import Tunnel
+from tunnelpool.crd.v1alpha1 import Tunnel, TunnelSpec
+from tunnelpool.crd.v1alpha1.ingress import IngressRule
 from tunnelpool.domain.json import FrozenObject, freeze, thaw
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -47,7 +48,7 @@ def labels(tunnel: str, slot: int | None = None) -> dict[str, str]:
 
 def shared(tunnel: Tunnel) -> bool:
     """Tell whether all replicas are connectors of one tunnel: a CNAME can point to one only."""
-    return tunnel.spec.registration == "Shared" or tunnel.spec.pool is None
+    return tunnel.spec.registration == "Shared" or not any(tunnel.spec.hosts.values())
 
 
 def wanted_slots(tunnel: Tunnel) -> int:
@@ -81,22 +82,30 @@ def _owned(tunnel: Tunnel, manifest: dict[str, Any]) -> FrozenObject:
 
 
 def ingress(tunnel: Tunnel) -> FrozenObject:
-    """Build the tunnel's configuration: the host name to its service, all else refused with 404.
+    """Build the tunnel's configuration: further rules, the Tunnel's own, all else refused with 404.
 
-    The last rule must match everything (Cloudflare's error 1056).
+    The first rule that matches is taken, so the Tunnel's own comes after the paths of its hostname. The
+    last rule must match everything (Cloudflare's error 1056).
     """
-    rule: dict[str, Any] = {
-        "hostname": tunnel.spec.hostname,
-        "service": tunnel.spec.service_url(tunnel.metadata.namespace),
-    }
-    if tunnel.spec.origin_request is not None:
-        settings = tunnel.spec.origin_request.wire()
-        if settings:
-            rule["originRequest"] = settings
-    config = freeze({"ingress": [rule, {"service": "http_status:404"}]})
+    rules = [_rule(tunnel, rule, rule.path) for rule in tunnel.spec.ingress]
+    rules.append(_rule(tunnel, tunnel.spec))
+    config = freeze({"ingress": [*rules, {"service": "http_status:404"}]})
     if not isinstance(config, FrozenObject):  # as above
         raise TypeError(config)
     return config
+
+
+def _rule(tunnel: Tunnel, told: TunnelSpec | IngressRule, path: str | None = None) -> dict[str, Any]:
+    rule: dict[str, Any] = {
+        "hostname": told.hostname,
+        "service": told.service_url(tunnel.metadata.namespace),
+    }
+    if path is not None:
+        rule["path"] = path
+    settings = told.origin_request.wire() if told.origin_request is not None else {}
+    if settings:
+        rule["originRequest"] = settings
+    return rule
 
 
 def secret(tunnel: Tunnel, slot: int, tunnel_id: str, ca: str) -> FrozenObject:

@@ -199,7 +199,7 @@ def _tunnel_origins(snapshot: PoolSnapshot, site: Site, now: datetime) -> Iterat
             elif slot.leaving:
                 yield from _leaving(snapshot, member, existing, now)
             elif existing is None:
-                if slot.connected:
+                if slot.connected and slot.configured:
                     yield _Placed(wish)
             else:
                 yield _staying(wish, existing, slot, site, was_out=wish.name in out)
@@ -212,7 +212,7 @@ def _origin(member: Member, slot: Slot) -> Origin:
         name=slot.remote.value.name,
         address=tunnel_address(slot.remote.id),
         weight=member.tunnel.spec.weight,
-        host=member.tunnel.spec.hostname,
+        host=member.hostname,
     )
 
 

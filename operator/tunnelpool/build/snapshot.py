@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.keys import PoolKey
@@ -70,6 +70,8 @@ class Slot:
     remote: ObservedTunnel | None = None
     duplicates: tuple[ObservedTunnel, ...] = ()
     """Further tunnels of the same name: what a lost answer may leave behind."""
+    configured: bool = True
+    """The tunnel has the configuration that the Tunnel asks for: it knows all hostnames."""
     deployment: Raw | None = None
     secret: Raw | None = None
     pods: int = 0
@@ -92,6 +94,18 @@ class Member:
 
     tunnel: Tunnel
     slots: tuple[Slot, ...]
+    at: str = ""
+    """Which of the Tunnel's hostnames is meant; empty for its own."""
+
+    @property
+    def hostname(self) -> str:
+        """Host name that requests to these origins carry."""
+        return self.at or self.tunnel.spec.hostname
+
+    @property
+    def pool(self) -> str | None:
+        """Name of the pool that this hostname joins; None if it has a CNAME."""
+        return self.tunnel.spec.hosts.get(self.hostname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +148,26 @@ class PoolView:
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherHost:
+    """A further hostname of a Tunnel, and what answers for it."""
+
+    hostname: str
+    pool: PoolView | None = None
+    """The pool that it joins; None if it has a CNAME."""
+    load_balancer: Observed[RemoteLoadBalancer] | None = None
+    """The one of the hostname, if it is ours."""
+    balanced_pools: Mapping[str, ObservedPool] = field(default_factory=dict)
+    """By id, the pools that this load balancer refers to."""
+    record: bool = False
+    """A CNAME of ours answers for it."""
+
+    @property
+    def answered_by(self) -> Literal["LoadBalancer", "CNAME"] | None:
+        """Tell what answers; a load balancer silently beats a record."""
+        return "LoadBalancer" if self.load_balancer is not None else "CNAME" if self.record else None
+
+
+@dataclass(frozen=True, slots=True)
 class TunnelSnapshot:
     """What the reconciliation of a Tunnel sees. `tunnel` is None if only remains are left."""
 
@@ -155,6 +189,10 @@ class TunnelSnapshot:
     """A CNAME of ours answers for the host name."""
     host_problem: Problem | None = None
     """Why the host name is not served, as its own reconciliation found."""
+    further: tuple[FurtherHost, ...] = ()
+    """The further hostnames of `ingress`, in their order."""
+    pointed_at: frozenset[str] = frozenset()
+    """Ids of the tunnels that a CNAME of ours points to, for one of the hostnames."""
     derived_left: tuple[str, ...] = ()
     """What exists only because of this Tunnel, in words: the last one keeps its finalizer for them."""
     problem: Problem | None = None

@@ -6,7 +6,7 @@ acts; both are absent when all is well (kstatus).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,7 +14,16 @@ from tunnelpool.build.health import pool_health, serving
 from tunnelpool.build.host import HostIntent, pool_names, winner
 from tunnelpool.build.manifests import child_name
 from tunnelpool.build.pool import effective, requires_tls
-from tunnelpool.build.snapshot import HostSnapshot, PoolSnapshot, Raw, Running, Slot, TunnelSnapshot
+from tunnelpool.build.snapshot import (
+    FurtherHost,
+    HostSnapshot,
+    PoolSnapshot,
+    PoolView,
+    Raw,
+    Running,
+    Slot,
+    TunnelSnapshot,
+)
 from tunnelpool.crd.base import Resource
 from tunnelpool.crd.conditions import Condition, ConditionStatus, drop_condition, set_condition
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
@@ -61,27 +70,45 @@ def tunnel_status(
         generation=generation,
         now=now,
     )
-    if tunnel.spec.pool is not None:
-        registered = _registered(snapshot, staying)
+    joined = _joined(snapshot, tunnel)
+    if joined:
+        # Of several pools the one that lacks most is told.
+        registered, name = min((_registered(view, staying), name) for name, view in joined.items())
         conditions = set_condition(
             conditions,
             "Registered",
             "True" if staying and registered == len(staying) else "False",
             Reason.READY if staying and registered == len(staying) else Reason.WAITING_FOR_POOL,
-            f"{registered} of {len(staying)} origins are in pool '{tunnel.spec.pool}'",
+            f"{registered} of {len(staying)} origins are in pool '{name}'",
             generation=generation,
             now=now,
         )
-    pool = snapshot.pool.observed if snapshot.pool else None
     fields: dict[str, Any] = {
         "replicas": sum(slot.pods for slot in staying),
         "readyReplicas": sum(slot.ready_pods for slot in staying),
-        "billableOrigins": _registered(snapshot, snapshot.slots) if tunnel.spec.pool else 0,
+        "billableOrigins": sum(_registered(view, snapshot.slots) for view in joined.values()),
         "origins": [_origin_status(snapshot, tunnel, slot) for slot in snapshot.slots if slot.remote],
+        **_answering(snapshot),
     }
+    if snapshot.further:
+        fields["furtherHosts"] = [
+            {
+                "hostname": one.hostname,
+                **_answering(one),
+                **({"answeredBy": one.answered_by} if one.answered_by else {}),
+            }
+            for one in snapshot.further
+        ]
+    return _dump(tunnel, conditions, fields)
+
+
+def _answering(host: TunnelSnapshot | FurtherHost) -> dict[str, Any]:
+    """Tell the pool and the load balancer of one hostname."""
+    told: dict[str, Any] = {}
+    pool = host.pool.observed if host.pool else None
     if pool is not None:
         seen = pool_health(pool)
-        fields["pool"] = {
+        told["pool"] = {
             "id": pool.id,
             "name": pool.value.name,
             "health": seen.health,
@@ -89,15 +116,21 @@ def tunnel_status(
             "origins": seen.origins,
             "minimumOrigins": seen.minimum,
         }
-    if snapshot.load_balancer is not None:
-        answers = serving(snapshot.load_balancer.value, snapshot.balanced_pools)
-        names = {pool_id: one.value.name for pool_id, one in snapshot.balanced_pools.items()}
-        fields["loadBalancer"] = {
-            "id": snapshot.load_balancer.id,
+    if host.load_balancer is not None:
+        answers = serving(host.load_balancer.value, host.balanced_pools)
+        names = {pool_id: one.value.name for pool_id, one in host.balanced_pools.items()}
+        told["loadBalancer"] = {
+            "id": host.load_balancer.id,
             "servingPools": [names.get(pool_id, pool_id) for pool_id in answers.pools],
             "onFallback": answers.on_fallback,
         }
-    return _dump(tunnel, conditions, fields)
+    return told
+
+
+def _joined(snapshot: TunnelSnapshot, tunnel: Tunnel) -> dict[str, PoolView | None]:
+    """List the pools that the Tunnel's hostnames join, by the names that it uses."""
+    views = {tunnel.spec.hostname: snapshot.pool, **{one.hostname: one.pool for one in snapshot.further}}
+    return {pool: views.get(hostname) for hostname, pool in tunnel.spec.hosts.items() if pool is not None}
 
 
 def health_check_status(
@@ -218,8 +251,9 @@ def _verdict(healthy: bool | None) -> dict[str, bool]:
     return {} if healthy is None else {"healthy": healthy}
 
 
-def _registered(snapshot: TunnelSnapshot, slots: tuple[Slot, ...] | list[Slot]) -> int:
-    pool = snapshot.pool.observed if snapshot.pool else None
+def _registered(view: PoolView | None, slots: Sequence[Slot]) -> int:
+    """Count the origins that are in a pool."""
+    pool = view.observed if view else None
     there = {origin.name for origin in pool.value.origins} if pool else set()
     return sum(slot.remote is not None and slot.remote.value.name in there for slot in slots)
 
@@ -258,12 +292,18 @@ def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int)
         return Problem(
             Reason.WAITING_FOR_CONNECTORS, f"{connected} of {len(staying)} origins have a ready connector"
         )
-    if snapshot.pool is not None and _registered(snapshot, staying) < len(staying):
+    if snapshot.pool is not None and _registered(snapshot.pool, staying) < len(staying):
         if snapshot.pool.lbpool is not None and snapshot.pool.lbpool.suspended:
             return suspended(snapshot.pool.lbpool)
         return Problem(Reason.WAITING_FOR_POOL, "not every origin is in the pool yet")
     if snapshot.load_balancer is None and not snapshot.record:
         return Problem(Reason.PENDING, "the host name is not in Cloudflare's hands yet")
+    for host in snapshot.further:
+        if host.pool is not None and _registered(host.pool, staying) < len(staying):
+            message = f"not every origin is in the pool of hostname '{host.hostname}' yet"
+            return Problem(Reason.WAITING_FOR_POOL, message)
+        if host.answered_by is None:
+            return Problem(Reason.PENDING, f"hostname '{host.hostname}' is not in Cloudflare's hands yet")
     return None
 
 

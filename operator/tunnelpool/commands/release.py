@@ -5,7 +5,7 @@ What is at Cloudflare stays there: nobody is left to delete it, so it is named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -100,19 +100,27 @@ def _remains(raw: Raw) -> Iterator[str]:
         case "Tunnel":
             for origin in status.get("origins") or ():
                 yield f"tunnel '{origin['name']}' ({origin['tunnelID']})"
-            pool, balancer = status.get("pool") or {}, status.get("loadBalancer") or {}
-            if pool.get("id"):
-                yield f"pool '{pool.get('name')}' ({pool['id']})"
-            if balancer.get("id"):
-                yield f"load balancer '{raw['spec']['hostname']}' ({balancer['id']})"
-            elif not raw["spec"].get("pool") and status.get("origins"):
-                yield f"DNS record '{raw['spec']['hostname']}'"
+            own = {**status, "hostname": raw["spec"]["hostname"]}
+            if not raw["spec"].get("pool") and status.get("origins"):
+                own.setdefault("answeredBy", "CNAME")
+            for host in (own, *(status.get("furtherHosts") or ())):
+                yield from _remains_of(host)
         case "LBPool" if id_:
             yield f"pool '{status.get('name')}' ({id_})"
         case "HealthCheck" if id_:
             yield f"monitor of '{raw['metadata']['namespace']}/{raw['metadata']['name']}' ({id_})"
         case "LoadBalancer" if id_:
             yield f"load balancer '{raw['spec']['hostname']}' ({id_})"
+
+
+def _remains_of(host: Mapping[str, Any]) -> Iterator[str]:
+    pool, balancer = host.get("pool") or {}, host.get("loadBalancer") or {}
+    if pool.get("id"):
+        yield f"pool '{pool.get('name')}' ({pool['id']})"
+    if balancer.get("id"):
+        yield f"load balancer '{host['hostname']}' ({balancer['id']})"
+    elif host.get("answeredBy") == "CNAME":
+        yield f"DNS record '{host['hostname']}'"
 
 
 def what_stays(ones: Iterable[Held]) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NAME_IN_USE = "NameInUse"
     CLUSTER_NAME_TAKEN = "ClusterNameTaken"
     CONFLICT = "Conflict"
+    POOL_NAMED_TWICE = "PoolNamedTwice"
     MIXED_POOL = "MixedPool"
     NO_ORIGINS = "NoOrigins"
     WAITING_FOR_CONNECTORS = "WaitingForConnectors"
@@ -94,6 +95,10 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "clusterName."
     ),
     Reason.CONFLICT: "An older resource claims the same hostname or pool; the message says which.",
+    Reason.POOL_NAMED_TWICE: (
+        "Two hostnames of a Tunnel join the same pool at Cloudflare. A pool cannot hold one tunnel twice: "
+        "name a pool for each hostname."
+    ),
     Reason.MIXED_POOL: "A pool holds tunnel origins or address origins, never both. Name another pool.",
     Reason.NO_ORIGINS: (
         "No origin is in the pool, so it does not exist at Cloudflare. Apply a Tunnel that names it."

@@ -22,7 +22,7 @@ from tunnelpool.build.status import (
 from tunnelpool.build.status import unreadable as unreadable_status
 from tunnelpool.crd.base import Resource
 from tunnelpool.crd.parsing import InvalidResourceError, parse
-from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer
+from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason, suspended
@@ -152,13 +152,19 @@ class Decider:
         tunnel = self._topology.typed("Tunnel", raw) if raw else None
         if tunnel is None:
             return None
-        host_key = HostKey(canonical_hostname(tunnel.spec.hostname))
+        for hostname, pool in tunnel.spec.hosts.items():
+            problem = await self._around_host(tunnel, HostKey(canonical_hostname(hostname)), pool)
+            if problem is not None:
+                return problem
+        return None
+
+    async def _around_host(self, tunnel: Tunnel, host_key: HostKey, pool: str | None) -> Problem | None:
         host = host_builder.build(await self._gatherer.host(host_key), self._site)
         if host.problem is not None and host.problem.reason is Reason.ZONE_NOT_FOUND:
             return host.problem  # clearer than what the pool's refusal says of the same mistake
-        if tunnel.spec.pool:
+        if pool:
             secret = self._topology.secret_of(tunnel)
-            pool_key = self._topology.pool_key(key.namespace, tunnel.spec.pool, secret)
+            pool_key = self._topology.pool_key(tunnel.metadata.namespace, pool, secret)
             failed = self._failures.get(pool_key)
             if failed is not None:
                 return failed

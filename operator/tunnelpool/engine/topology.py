@@ -29,9 +29,9 @@ class Topology:
         self._credentials = credentials
         self._parsed: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._unreadable: dict[tuple[str, str, str], tuple[str, Raw]] = {}
-        store.add_index("tunnels-by-pool", "Tunnel", _tunnel_pool)
-        store.add_index("tunnels-by-host", "Tunnel", _host)
-        store.add_index("balancers-by-host", "LoadBalancer", _host)
+        store.add_index("tunnels-by-pool", "Tunnel", _tunnel_pools)
+        store.add_index("tunnels-by-host", "Tunnel", lambda raw: tuple(hosts_of(raw)))
+        store.add_index("balancers-by-host", "LoadBalancer", lambda raw: tuple(hosts_of(raw)))
         store.add_index("balancers-by-pool", "LoadBalancer", _balancer_pools)
         store.add_index("lbpools-by-name", "LBPool", lambda raw: (_remote_name(raw),))
         store.add_index("lbpools-by-check", "LBPool", lambda raw: _ref(raw, "healthCheckRef"))
@@ -168,7 +168,7 @@ class Topology:
             return keys | (self.keys_of("Tunnel", tunnel) if tunnel and kind == "Pod" else set())
         match kind:
             case "Tunnel":
-                return {TunnelKey(namespace, name), *self._pool_and_host(raw)}
+                return {TunnelKey(namespace, name), *self._pools_and_hosts(raw)}
             case "LBPool":
                 return {*self._around_pool(namespace, name, raw)}
             case "HealthCheck":
@@ -228,16 +228,17 @@ class Topology:
         namespace = raw["metadata"].get("namespace", "")
         return self.pool_key(namespace, name, self._credentials.ref(namespace, ref.get("name")))
 
-    def _pool_and_host(self, raw: Raw) -> Iterator[Key]:
-        spec = raw.get("spec") or {}
-        yield HostKey(canonical_hostname(spec["hostname"]))
-        if spec.get("pool"):
-            key = self._raw_pool_key(raw, spec["pool"])
-            yield key
-            lbpool = self.store.get("LBPool", raw["metadata"]["namespace"], spec["pool"])
+    def _pools_and_hosts(self, raw: Raw) -> Iterator[Key]:
+        namespace = raw["metadata"]["namespace"]
+        for hostname, pool in hosts_of(raw).items():
+            yield HostKey(hostname)
+            if not pool:
+                continue
+            yield self._raw_pool_key(raw, pool)
+            lbpool = self.store.get("LBPool", namespace, pool)
             check = ((lbpool or {}).get("spec") or {}).get("healthCheckRef")
             if check:
-                yield MonitorKey(raw["metadata"]["namespace"], check["name"])
+                yield MonitorKey(namespace, check["name"])
 
     def _around_pool(self, namespace: str, name: str, raw: Raw) -> Iterator[Key]:
         yield self._raw_pool_key(raw, name)
@@ -247,7 +248,7 @@ class Topology:
             yield MonitorKey(namespace, check["name"])
         for tunnel in self.tunnels_naming(namespace, name):
             yield TunnelKey(namespace, tunnel.metadata.name)
-            yield HostKey(canonical_hostname(tunnel.spec.hostname))
+            yield HostKey(canonical_hostname(tunnel.spec.hostname_in(name)))
         for balancer in self.balancers_naming(namespace, name):
             yield HostKey(canonical_hostname(balancer.spec.hostname))
         fallback = (raw.get("spec") or {}).get("fallbackRef")
@@ -255,7 +256,7 @@ class Topology:
             yield self._raw_pool_key(raw, fallback["name"])
         for user in self.lbpools_falling_back_to(namespace, name):
             for tunnel in self.tunnels_naming(namespace, user.metadata.name):
-                yield HostKey(canonical_hostname(tunnel.spec.hostname))
+                yield HostKey(canonical_hostname(tunnel.spec.hostname_in(user.metadata.name)))
 
     def _pools_of_balancer(self, raw: Raw) -> Iterator[Key]:
         namespace = raw["metadata"].get("namespace", "")
@@ -292,14 +293,24 @@ def _remote_name(raw: Raw) -> str:
     return str((raw.get("spec") or {}).get("name") or raw["metadata"]["name"])
 
 
-def _host(raw: Raw) -> tuple[str, ...]:
-    hostname = (raw.get("spec") or {}).get("hostname")
-    return (canonical_hostname(hostname),) if hostname else ()
+def hosts_of(raw: Raw) -> dict[str, str | None]:
+    """List the host names that a Tunnel or a LoadBalancer claims, each with the pool that it joins.
+
+    From the raw object, because a claim stands also where this version cannot read the rest.
+    """
+    spec = raw.get("spec") or {}
+    rules = [spec, *(spec.get("ingress") or ())]
+    found: dict[str, str | None] = {}
+    for rule in rules:
+        if rule.get("hostname"):
+            found.setdefault(canonical_hostname(rule["hostname"]), rule.get("pool"))
+    return found
 
 
-def _tunnel_pool(raw: Raw) -> tuple[str, ...]:
-    pool = (raw.get("spec") or {}).get("pool")
-    return (pool, f"{raw['metadata'].get('namespace', '')}/{pool}") if pool else ()
+def _tunnel_pools(raw: Raw) -> tuple[str, ...]:
+    namespace = raw["metadata"].get("namespace", "")
+    pools = [pool for pool in hosts_of(raw).values() if pool]
+    return tuple(place for pool in pools for place in (pool, f"{namespace}/{pool}"))
 
 
 def _balancer_pools(raw: Raw) -> tuple[str, ...]:

@@ -90,8 +90,10 @@ def overview(resources: Iterable[Resource]) -> Overview:
     places: dict[tuple[str, str], list[Resource]] = {}
     for one in found:
         if isinstance(one, (Tunnel, LoadBalancer)):
-            place = (canonical_hostname(one.spec.hostname), one.metadata.namespace)
-            places.setdefault(place, []).append(one)
+            names = one.spec.hosts if isinstance(one, Tunnel) else (one.spec.hostname,)
+            for hostname in names:
+                place = (canonical_hostname(hostname), one.metadata.namespace)
+                places.setdefault(place, []).append(one)
     hosts = []
     for hostname, namespace in sorted(places):
         local = _Namespace.of(namespace, found)
@@ -120,7 +122,7 @@ def _host(hostname: str, claims: Sequence[Resource], here: _Namespace) -> HostRo
         hostname,
         here.name,
         load_balancers=_of(LoadBalancer, claims),
-        members=tuple(Member(_awake(one), ()) for one in tunnels),
+        members=tuple(Member(_awake(one), (), hostname) for one in tunnels),
         pools={name: PoolView(one.pool_name, one) for name, one in here.pools.items()},
     )
     names, fallback = pool_names(snapshot)
@@ -149,16 +151,18 @@ def _answers(snapshot: HostSnapshot) -> tuple[frozenset[str], bool, bool]:
     if balancer is not None and balancer.status.id:
         status = balancer.status
         return frozenset(filter(None, [status.serving_pool])), bool(status.on_fallback), True
-    derived = [one.tunnel.status.load_balancer for one in snapshot.members if one.tunnel.status.load_balancer]
+    told = [one.tunnel.status.of(one.hostname).load_balancer for one in snapshot.members]
+    derived = [one for one in told if one is not None]
     serving = frozenset(name for one in derived for name in one.serving_pools)
     return serving, any(one.on_fallback for one in derived), bool(derived)
 
 
 def _pool(name: str, role: Role, serving: frozenset[str], here: _Namespace) -> PoolRow:
     lbpool = here.pools.get(name)
-    members = [one for one in here.tunnels if one.spec.pool == name]
+    members = [one for one in here.tunnels if name in one.spec.hosts.values()]
     registered = {origin.name: origin for one in members for origin in one.status.origins}
-    joined = next((one.status.pool for one in members if one.status.pool and one.status.pool.id), None)
+    told = [one.status.of(one.spec.hostname_in(name)).pool for one in members]
+    joined = next((one for one in told if one is not None and one.id), None)
     serves = (lbpool.pool_name if lbpool else name) in serving
     checked = lbpool is not None and lbpool.spec.health_check_ref is not None
     if lbpool is not None and lbpool.status.id:

@@ -112,6 +112,8 @@ def _remove(snapshot: TunnelSnapshot, slot: Slot) -> Iterator[Step]:
     name = slot.remote.value.name if slot.remote else ""
     if any(origin.name == name for pool in snapshot.pools for origin in pool.value.origins):
         return  # the pool disables it, lets it drain and drops it first
+    if slot.remote is not None and slot.remote.id in snapshot.pointed_at and not _deleting(snapshot):
+        return  # the CNAME turns to another of the Tunnel's tunnels first
     for kind, raw in (("Deployment", slot.deployment), ("Secret", slot.secret)):
         if raw is None or "deletionTimestamp" in raw["metadata"]:
             continue
@@ -121,6 +123,10 @@ def _remove(snapshot: TunnelSnapshot, slot: Slot) -> Iterator[Step]:
     if slot.remote is not None and slot.deployment is None and slot.pods == 0:
         yield CloseConnections(slot.remote.id, name)
         yield Delete(RemoteKind.TUNNEL, slot.remote.id, name)
+
+
+def _deleting(snapshot: TunnelSnapshot) -> bool:
+    return snapshot.tunnel is None or snapshot.tunnel.deleting
 
 
 def _apply(wish: FrozenObject, there: Raw | None) -> list[Step]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
@@ -13,13 +14,12 @@ from tunnelpool.crd.fields import (
     Hostname,
     OriginWeight,
     PoolName,
-    Port,
     RemoteId,
-    ServiceName,
     ServiceUrl,
     StatusName,
 )
 from tunnelpool.crd.rules import Rule
+from tunnelpool.crd.v1alpha1.ingress import ONE_SERVICE, IngressRule, ServiceRef, service_url
 from tunnelpool.crd.v1alpha1.origin_request import OriginRequest
 from tunnelpool.crd.v1alpha1.pod_template import PodTemplate
 
@@ -28,23 +28,29 @@ Protocol: TypeAlias = Literal["auto", "quic", "http2"]
 OriginState: TypeAlias = Literal["Registered", "Draining", "OutByOperator", "Disabled"]
 
 
-class ServiceRef(Model):
-    """A Service in the Tunnel's namespace."""
-
-    name: ServiceName
-    """Name of the Service."""
-    port: Port
-    """Number of the Service's port."""
-    scheme: Literal["http", "https"] = "http"
-    """How the connector speaks to the Service."""
-
-
 class TunnelSpec(Spec):
     """What is wanted of a Tunnel."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
+        ONE_SERVICE,
         Rule(
-            "has(self.service) != has(self.serviceRef)", "must have exactly one of `service` and `serviceRef`"
+            "!has(self.ingress) || self.ingress.all(rule, rule.hostname != self.hostname || !has(rule.pool))",
+            "must not have `pool` for the Tunnel's own `hostname`: `spec.pool` names that",
+            ".ingress",
+        ),
+        Rule(
+            "!has(self.ingress) || self.ingress.all(one, !has(one.pool) || "
+            "((!has(self.pool) || one.pool != self.pool) && self.ingress.all(other, !has(other.pool) || "
+            "one.hostname == other.hostname || one.pool != other.pool)))",
+            "must have another `pool` for each hostname: a pool cannot hold one tunnel twice",
+            ".ingress",
+        ),
+        Rule(
+            "!has(self.ingress) || self.ingress.all(one, self.ingress.all(other, "
+            "one.hostname != other.hostname || "
+            "(has(one.pool) ? has(other.pool) && one.pool == other.pool : !has(other.pool))))",
+            "must have the same `pool`, or none, in all rules of one hostname",
+            ".ingress",
         ),
     )
 
@@ -58,6 +64,9 @@ class TunnelSpec(Spec):
     Without path. Exactly one of `service` and `serviceRef` is given."""
     service_ref: ServiceRef | None = None
     """The Service that answers, by name, instead of `service`."""
+    ingress: tuple[IngressRule, ...] = Field(default=(), max_length=32)
+    """Further rules: paths of the Tunnel's hostname, and further hostnames. They are asked in their order,
+    before the Tunnel's own `service`; what no rule matches is answered with 404."""
     pool: PoolName | None = None
     """Name of the load balancer pool to join, as `name` of an LBPool or without one: pool and load
     balancer are created where no object describes them. Without `pool` the hostname gets a proxied
@@ -84,17 +93,20 @@ class TunnelSpec(Spec):
     """The Secret with the API token and the account. Default: the operator's own credentials."""
 
     def service_url(self, namespace: str) -> str:
-        """Return the URL that the connector forwards to, for a Tunnel of this namespace.
+        """Return the URL that the connector forwards to; see the function of that name."""
+        return service_url(self.service, self.service_ref, namespace)
 
-        Raises:
-            ValueError: neither or both of `service` and `serviceRef` are given; admission forbids it.
+    @property
+    def hosts(self) -> Mapping[str, str | None]:
+        """Every hostname of the Tunnel and the pool that it joins, the Tunnel's own first."""
+        found = {self.hostname: self.pool}
+        for rule in self.ingress:
+            found.setdefault(rule.hostname, rule.pool)
+        return found
 
-        """
-        if (self.service is None) == (self.service_ref is None):
-            raise ValueError("must have exactly one of `service` and `serviceRef`")
-        if self.service_ref is None:
-            return str(self.service)
-        return f"{self.service_ref.scheme}://{self.service_ref.name}.{namespace}.svc:{self.service_ref.port}"
+    def hostname_in(self, pool: str) -> str:
+        """Tell which hostname joins a pool; the Tunnel's own if none does."""
+        return next((name for name, joined in self.hosts.items() if joined == pool), self.hostname)
 
 
 class TunnelOrigin(Model):
@@ -142,6 +154,19 @@ class TunnelLoadBalancerStatus(Model):
     """Whether the fallback pool answers because every other pool is down."""
 
 
+class TunnelFurtherHost(Model):
+    """A further hostname of the Tunnel, and what answers for it."""
+
+    hostname: StatusName
+    """The hostname."""
+    pool: TunnelPoolStatus | None = None
+    """The pool that it has joined."""
+    load_balancer: TunnelLoadBalancerStatus | None = None
+    """The load balancer that answers for it."""
+    answered_by: Literal["LoadBalancer", "CNAME"] | None = None
+    """What answers for it at Cloudflare; absent while nothing does."""
+
+
 class TunnelStatus(Status):
     """How a Tunnel stands."""
 
@@ -161,6 +186,16 @@ class TunnelStatus(Status):
     """The pool that was joined."""
     load_balancer: TunnelLoadBalancerStatus | None = None
     """The load balancer of the hostname."""
+    further_hosts: tuple[TunnelFurtherHost, ...] = Field(
+        default=(),
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["hostname"]},
+    )
+    """The further hostnames of `ingress`, in their order."""
+
+    def of(self, hostname: str) -> TunnelStatus | TunnelFurtherHost:
+        """Find what is told of one hostname: of a further one, else of the Tunnel's own."""
+        return next((one for one in self.further_hosts if one.hostname == hostname), self)
 
 
 class Tunnel(Resource):

@@ -51,10 +51,10 @@ class Hosts:
         cloud = opened.cloud
         zone = zone_of(key.hostname, await cloud.zones())
         if zone is None:
-            return replace(bare, members=tuple(Member(tunnel, ()) for tunnel in tunnels)), cloud
+            return replace(bare, members=tuple(Member(tunnel, (), key.hostname) for tunnel in tunnels)), cloud
         remotes = await cloud.tunnels()
         members = tuple(
-            self._origins.member(tunnel, remotes)
+            self._origins.member(tunnel, remotes, key.hostname)
             for tunnel in tunnels
             if tunnel.metadata.namespace == namespace
         )

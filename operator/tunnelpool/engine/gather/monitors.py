@@ -31,7 +31,7 @@ class Monitors:
         if isinstance(opened, Problem):
             return MonitorSnapshot(key.namespace, key.name, check, raw, problem=opened, used_by=used_by), None
         hostnames = frozenset(
-            tunnel.spec.hostname
+            tunnel.spec.hostname_in(pool.metadata.name)
             for pool in used_by
             for tunnel in self._topology.tunnels_naming(key.namespace, pool.metadata.name)
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tunnelpool.build.manifests import SLOT_LABEL, wanted_slots
+from tunnelpool.build.manifests import CONFIG_ANNOTATION, SLOT_LABEL, fingerprint, ingress, wanted_slots
 from tunnelpool.build.snapshot import Member, Raw, Site, Slot
 from tunnelpool.crd.v1alpha1 import Tunnel
+from tunnelpool.domain.json import thaw
 from tunnelpool.domain.ownership import read_tunnel_name
 from tunnelpool.domain.remote import ObservedTunnel
 from tunnelpool.engine.connectors import Connectors
@@ -38,6 +39,7 @@ class Origins:
             children[kind] = {index: raw for raw in raws if (index := _slot_of(raw)) is not None}
         wanted = 0 if tunnel is None or tunnel.deleting else wanted_slots(tunnel)
         indices = sorted({*range(wanted), *found, *(index for kind in children.values() for index in kind)})
+        config = fingerprint(thaw(ingress(tunnel))) if tunnel is not None else ""
         slots = []
         for index in indices:
             same = sorted(found.get(index, ()), key=lambda one: one.id)
@@ -48,6 +50,7 @@ class Origins:
                     leaving=index >= wanted,
                     remote=same[0] if same else None,
                     duplicates=tuple(same[1:]),
+                    configured=_configuration(children["Secret"].get(index)) == config,
                     deployment=children["Deployment"].get(index),
                     secret=children["Secret"].get(index),
                     pods=seen.pods,
@@ -58,14 +61,24 @@ class Origins:
             )
         return tuple(slots)
 
-    def member(self, tunnel: Tunnel, remotes: Sequence[ObservedTunnel], *, all_leave: bool = False) -> Member:
-        """See a Tunnel as its pool does; `all_leave` if the pool is not its own any more."""
+    def member(
+        self, tunnel: Tunnel, remotes: Sequence[ObservedTunnel], at: str = "", *, all_leave: bool = False
+    ) -> Member:
+        """See a Tunnel as its pool does; `all_leave` if the pool is not its own any more.
+
+        `at` is the one of its hostnames that is meant, its own by default.
+        """
         slots = self.slots(tunnel.metadata.namespace, tunnel.metadata.name, tunnel, remotes)
         if all_leave:
             slots = tuple(replace(slot, leaving=True) for slot in slots)
-        return Member(tunnel, slots)
+        return Member(tunnel, slots, at)
 
 
 def _slot_of(raw: Raw) -> int | None:
     text = (raw["metadata"].get("labels") or {}).get(SLOT_LABEL, "")
     return int(text) if text.isdigit() else None
+
+
+def _configuration(secret: Raw | None) -> str:
+    """Read the hash of the configuration that was put: there is no listing of them."""
+    return str((secret["metadata"].get("annotations") or {}).get(CONFIG_ANNOTATION, "")) if secret else ""

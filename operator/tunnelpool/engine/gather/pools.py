@@ -9,7 +9,7 @@ from tunnelpool.build.health import serving
 from tunnelpool.build.ownership import is_ours
 from tunnelpool.build.pool import effective
 from tunnelpool.build.snapshot import HealthCheckView, Member, PoolSnapshot, PoolView, Site
-from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
+from tunnelpool.crd.v1alpha1 import LBPool
 from tunnelpool.domain.errors import MissingPermissionError
 from tunnelpool.domain.hostnames import zone_of
 from tunnelpool.domain.keys import MonitorKey, PoolKey
@@ -22,7 +22,7 @@ from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.monitors import Monitors
 from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.ports import Cloud
-from tunnelpool.engine.topology import Topology, first_claim, oldest_first, place_of
+from tunnelpool.engine.topology import Topology, first_claim, hosts_of, oldest_first, place_of
 
 
 class Pools:
@@ -85,7 +85,9 @@ class Pools:
         if lbpool is not None and lbpool.spec.origins:
             return PoolView(remote_name, lbpool, observed)
         remotes = await opened.cloud.tunnels()
-        members = tuple(self._origins.member(tunnel, remotes) for tunnel in tunnels)
+        members = tuple(
+            self._origins.member(tunnel, remotes, tunnel.spec.hostname_in(name)) for tunnel in tunnels
+        )
         return PoolView(remote_name, lbpool, observed, members)
 
     async def _members(
@@ -93,16 +95,19 @@ class Pools:
     ) -> tuple[Member, ...]:
         """List the Tunnels of the pool, and those that have left it while their origins are still in it."""
         topology = self._topology
-        tunnels: list[Tunnel] = []
-        here = [one for one in topology.lbpools_called(name) if one.metadata.namespace == namespace]
-        for local in {*(one.metadata.name for one in here), name}:
-            if topology.remote_pool_name(namespace, local) == name:
-                tunnels += topology.tunnels_naming(namespace, local)
         remotes = await opened.cloud.tunnels()
+        found: dict[tuple[str, str], Member] = {}
+        here = [one for one in topology.lbpools_called(name) if one.metadata.namespace == namespace]
+        for local in sorted({*(one.metadata.name for one in here), name}):
+            if topology.remote_pool_name(namespace, local) != name:
+                continue
+            for one in topology.tunnels_naming(namespace, local):
+                # A pool cannot hold one tunnel twice: of two names for it the first counts.
+                member = self._origins.member(one, remotes, one.spec.hostname_in(local))
+                found.setdefault(place_of(one), member)
         address_pool = any(one.spec.origins for one in here if not one.deleting)
-        members = (
-            [] if address_pool else [self._origins.member(one, remotes) for one in oldest_first(tunnels)]
-        )
+        ordered = oldest_first(member.tunnel for member in found.values())
+        members = [] if address_pool else [found[place_of(tunnel)] for tunnel in ordered]
         present = {place_of(one.tunnel) for one in members}
         for origin in observed.value.origins if observed else ():
             parts = read_tunnel_name(origin.name)
@@ -147,7 +152,10 @@ class Pools:
         store = self._topology.store
         zones = await opened.cloud.zones()
         hostnames = {
-            str(raw["spec"]["hostname"]) for kind in ("Tunnel", "LoadBalancer") for raw in store.all(kind)
+            hostname
+            for kind in ("Tunnel", "LoadBalancer")
+            for raw in store.all(kind)
+            for hostname in hosts_of(raw)
         }
         found = {zone.id: zone for name in hostnames if (zone := zone_of(name, zones))}
         return tuple(found.values())
@@ -177,7 +185,7 @@ class Pools:
         namespace, name = place_of(lbpool)
         users = self._topology.lbpools_falling_back_to(namespace, name)
         found = {
-            tunnel.spec.hostname
+            tunnel.spec.hostname_in(user.metadata.name)
             for user in users
             for tunnel in self._topology.tunnels_naming(namespace, user.metadata.name)
         }

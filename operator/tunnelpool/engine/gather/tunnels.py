@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tunnelpool.build.ownership import is_ours
-from tunnelpool.build.snapshot import HostSnapshot, PoolView, Raw, Site, Slot, TunnelSnapshot
+from tunnelpool.build.snapshot import FurtherHost, HostSnapshot, PoolView, Raw, Site, Slot, TunnelSnapshot
 from tunnelpool.crd.v1alpha1 import Tunnel
 from tunnelpool.domain.hostnames import canonical_hostname
-from tunnelpool.domain.keys import HostKey, TunnelKey
+from tunnelpool.domain.keys import HostKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason
-from tunnelpool.domain.remote import ObservedPool
+from tunnelpool.domain.remote import ObservedPool, tunnel_address
 from tunnelpool.engine.credentials import Opened
 from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.hosts import Hosts
@@ -48,7 +48,7 @@ class Tunnels:
         slots = self._origins.slots(key.namespace, key.name, tunnel, await cloud.tunnels())
         names = {slot.remote.value.name for slot in slots if slot.remote}
         holding: tuple[ObservedPool, ...] = ()
-        if names or (tunnel is not None and tunnel.spec.pool):
+        if names or (tunnel is not None and any(tunnel.spec.hosts.values())):
             pools = await cloud.pools()
             holding = tuple(one for one in pools if any(o.name in names for o in one.value.origins))
         if tunnel is None:
@@ -66,16 +66,21 @@ class Tunnels:
         opened: Opened,
     ) -> TunnelSnapshot:
         meta = tunnel.metadata
-        host = await self._hosts.look(HostKey(canonical_hostname(tunnel.spec.hostname)))
-        view = None
-        if tunnel.spec.pool:
-            view = await self._pools.view(meta.namespace, tunnel.spec.pool, opened)
-        balancer = host.observed if host.observed and is_ours(host.observed.value, self._site.owner) else None
-        balanced: Mapping[str, ObservedPool] = {}
-        if balancer is not None:
-            wanted = balancer.value.pools
-            balanced = {one.id: one for one in await opened.cloud.pools() if one.id in wanted}
-        record = any(is_ours(one.value, self._site.owner) for one in host.records)
+        left: list[str] = []
+        pointed_at: set[str] = set()
+        seen: list[FurtherHost] = []
+        for hostname, pool in tunnel.spec.hosts.items():
+            host = await self._hosts.look(HostKey(canonical_hostname(hostname)))
+            view = await self._pools.view(meta.namespace, pool, opened) if pool else None
+            one = await self._answering(host, view, opened)
+            seen.append(one)
+            left += self._derived_left(tunnel, view, host, opened.account_id, record=one.record)
+            if one.record:
+                contents = {record.value.content for record in host.records}
+                pointed_at |= {
+                    s.remote.id for s in slots if s.remote and tunnel_address(s.remote.id) in contents
+                }
+        own, *further = seen
         return TunnelSnapshot(
             namespace=meta.namespace,
             name=meta.name,
@@ -84,28 +89,38 @@ class Tunnels:
             slots=slots,
             disruption_budget=budget,
             pools=holding,
-            pool=view,
-            load_balancer=balancer,
-            balanced_pools=balanced,
-            record=record,
-            derived_left=self._derived_left(tunnel, view, host, opened.account_id, record=record),
+            pool=own.pool,
+            load_balancer=own.load_balancer,
+            balanced_pools=own.balanced_pools,
+            record=own.record,
+            further=tuple(further),
+            pointed_at=frozenset(pointed_at),
+            derived_left=tuple(left),
         )
+
+    async def _answering(self, host: HostSnapshot, view: PoolView | None, opened: Opened) -> FurtherHost:
+        """See what answers for one hostname."""
+        balancer = host.observed if host.observed and is_ours(host.observed.value, self._site.owner) else None
+        balanced: Mapping[str, ObservedPool] = {}
+        if balancer is not None:
+            wanted = balancer.value.pools
+            balanced = {one.id: one for one in await opened.cloud.pools() if one.id in wanted}
+        record = any(is_ours(one.value, self._site.owner) for one in host.records)
+        return FurtherHost(host.hostname, view, balancer, balanced, record)
 
     def _derived_left(
         self, tunnel: Tunnel, view: PoolView | None, host: HostSnapshot, account_id: str, *, record: bool
-    ) -> tuple[str, ...]:
+    ) -> Iterator[str]:
         """Say what is still there only because of this Tunnel, when it is the last to name it."""
-        left = []
         others = [one for one in host.members if one.tunnel.metadata.uid != tunnel.metadata.uid]
         claimed = any(not one.tunnel.deleting for one in others) or any(
             not one.deleting for one in host.load_balancers
         )
         ours = host.observed is not None and is_ours(host.observed.value, self._site.owner)
         if not claimed and (ours or record):
-            left.append(f"what answers for '{host.hostname}'")
+            yield f"what answers for '{host.hostname}'"
         if view is not None and view.observed is not None and self._is_last(tunnel, view, account_id):
-            left.append(f"pool '{view.name}'")
-        return tuple(left)
+            yield f"pool '{view.name}'"
 
     def _is_last(self, tunnel: Tunnel, view: PoolView, account_id: str) -> bool:
         """Tell whether nothing but this Tunnel keeps the pool: a winner elsewhere keeps it too."""
@@ -119,24 +134,41 @@ class Tunnels:
 
     def conflict(self, tunnel: Tunnel) -> Problem | None:
         """Say why a Tunnel may not have its pool or its host name: somebody else was there before."""
+        joined: dict[PoolKey, str] = {}
+        for hostname, pool in tunnel.spec.hosts.items():
+            problem = self._conflict_at(tunnel, canonical_hostname(hostname), pool, joined)
+            if problem is not None:
+                return problem
+        return None
+
+    def _conflict_at(
+        self, tunnel: Tunnel, hostname: str, pool: str | None, joined: dict[PoolKey, str]
+    ) -> Problem | None:
+        """Look at one hostname; `joined` holds the pools of those before, by hostname."""
         topology, meta = self._topology, tunnel.metadata
-        hostname = canonical_hostname(tunnel.spec.hostname)
         rivals = oldest_first((*topology.balancers_at(hostname), *topology.tunnels_at(hostname)))
         if rivals and rivals[0].metadata.namespace != meta.namespace:
             message = f"{rivals[0]} is older and claims hostname '{hostname}'"
             return Problem(Reason.CONFLICT, message, stalled=True)
-        if not tunnel.spec.pool:
+        if not pool:
             return None
-        lbpool = topology.lbpool(meta.namespace, tunnel.spec.pool)
+        lbpool = topology.lbpool(meta.namespace, pool)
         if lbpool is not None and lbpool.spec.origins:
             message = (
-                f"LBPool '{tunnel.spec.pool}' has `origins` with addresses, and a pool holds tunnel origins "
+                f"LBPool '{pool}' has `origins` with addresses, and a pool holds tunnel origins "
                 "or address origins, never both: name another pool"
             )
             return Problem(Reason.MIXED_POOL, message, stalled=True)
-        key = topology.pool_key(meta.namespace, tunnel.spec.pool, topology.secret_of(tunnel))
+        key = topology.pool_key(meta.namespace, pool, topology.secret_of(tunnel))
         claims = topology.claims(key.name, key.account)
         if claims and claims[0].metadata.namespace != meta.namespace:
             message = f"{claims[0]} is older and claims pool '{key.name}'"
             return Problem(Reason.CONFLICT, message, stalled=True)
+        first = joined.setdefault(key, hostname)
+        if first != hostname:
+            message = (
+                f"hostnames '{first}' and '{hostname}' both join pool '{key.name}' at Cloudflare, which "
+                "cannot hold one tunnel twice: name a pool for each"
+            )
+            return Problem(Reason.POOL_NAMED_TWICE, message, stalled=True)
         return None

@@ -1,0 +1,34 @@
+"""Fields of a Tunnel, seen from a visitor's side."""
+
+from __future__ import annotations
+
+from demo.scene import SERVICE, WITHIN_S, Scene
+from demo.traffic import visit
+from demo.waiting import NotYetError, wait_for
+
+
+async def wait_host(scene: Scene, hostname: str) -> None:
+    """Wait until a visitor of a hostname reaches the application, which sees that name."""
+
+    async def look() -> None:
+        page = await visit(scene.stage.edge.facts, hostname)
+        if page.get("host") != hostname:
+            raise NotYetError(f"the page of {hostname} is {page}")
+
+    await wait_for(f"an answer at {hostname}", look, within_s=WITHIN_S)
+
+
+async def test_each_hostname_of_a_tunnel_is_answered_and_all_of_them_go_with_it(scene: Scene) -> None:
+    api, docs = f"api-{scene.hostname}", f"docs-{scene.hostname}"
+    further = [
+        {"hostname": api, "service": SERVICE, "pool": f"{scene.pool}-api"},
+        {"hostname": docs, "service": SERVICE},
+    ]
+    await scene.tunnel(replicas=1, ingress=further)
+    await scene.wait_current()
+    for hostname in (scene.hostname, api, docs):
+        await wait_host(scene, hostname)
+    told = (await scene.status("tunnels", "web"))["furtherHosts"]
+    assert [(one["hostname"], one["answeredBy"]) for one in told] == [(api, "LoadBalancer"), (docs, "CNAME")]
+    await scene.delete("tunnel", "web")
+    await scene.wait_nothing_remote()
