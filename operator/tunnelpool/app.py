@@ -19,13 +19,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from tunnelpool.build.snapshot import ConnectorDefaults, Site
 from tunnelpool.cloudflare.account import CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.domain.errors import ApiError
 from tunnelpool.domain.keys import Key
 from tunnelpool.domain.kinds import WATCHED
-from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.reasons import Problem
 from tunnelpool.engine.backoff import Backoff
 from tunnelpool.engine.clock import SystemClock
@@ -36,6 +34,7 @@ from tunnelpool.engine.decide import Decider
 from tunnelpool.engine.election import Elector
 from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.queue import Lane, WorkQueue
+from tunnelpool.engine.site import owner_of_cluster, site_of
 from tunnelpool.engine.store import Raw, Store
 from tunnelpool.engine.sweeper import Sweeper
 from tunnelpool.engine.topology import KINDS, Topology
@@ -130,17 +129,8 @@ class Operator:
         self._settings = settings
         self._metrics = metrics
         self._elector = elector
-        short = cluster_uid.replace("-", "")[:8]
-        site = Site(
-            owner=Owner(settings.cluster_name or short, short),
-            connector=ConnectorDefaults(
-                image=settings.connector_image,
-                protocol=settings.connector_protocol,
-                edge=settings.connector_edge,
-                ca=Path(settings.connector_ca_file).read_text() if settings.connector_ca_file else "",
-            ),
-            fast_failover=settings.fast_failover,
-        )
+        ca = Path(settings.connector_ca_file).read_text() if settings.connector_ca_file else ""
+        site = site_of(settings, owner_of_cluster(settings, cluster_uid), ca)
         self._queue: WorkQueue[Key] = WorkQueue(clock)
         self._store = Store()
         self._credentials = Credentials(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from tunnelpool.build.snapshot import ConnectorDefaults
 from tunnelpool.domain.errors import ApiError
 from tunnelpool.domain.kinds import DEPLOYMENT
 from tunnelpool.kube.client import KubeClient
@@ -21,10 +20,10 @@ _KNOWN: Final = frozenset(f"{PREFIX}{name.upper()}" for name in Settings.model_f
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Settings of the operator and what its connectors have in common."""
+    """Settings of the operator, and what stands in its `connector_ca_file`."""
 
     settings: Settings
-    connector: ConnectorDefaults
+    ca: str
     found: bool = True
     """Whether there is a Deployment; else these are the defaults."""
 
@@ -47,10 +46,7 @@ async def installation(
         ca = await asyncio.to_thread(Path(settings.connector_ca_file).read_text)
     elif settings.connector_ca_file and client is not None and deployment is not None:
         ca = await _mounted(client, deployment, settings.connector_ca_file)
-    connector = ConnectorDefaults(
-        settings.connector_image, settings.connector_protocol, settings.connector_edge, ca
-    )
-    return Installation(settings, connector, found=deployment is not None)
+    return Installation(settings, ca, found=deployment is not None)
 
 
 async def _deployment(client: KubeClient, namespace: str) -> Mapping[str, Any] | None:

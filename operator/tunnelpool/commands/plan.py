@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from tunnelpool.build.snapshot import Site
 from tunnelpool.cloudflare.account import CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.commands.installation import Installation, installation
@@ -22,6 +21,7 @@ from tunnelpool.domain.kinds import WATCHED
 from tunnelpool.domain.ownership import CLUSTER_NAME, Owner
 from tunnelpool.engine.clock import SystemClock
 from tunnelpool.engine.credentials import ACCOUNT_KEY, TOKEN_KEY, SecretRef
+from tunnelpool.engine.site import owner_of_cluster, site_of
 from tunnelpool.engine.store import Raw, Store
 from tunnelpool.engine.topology import KINDS
 from tunnelpool.preview.cluster import GivenSecrets
@@ -84,7 +84,7 @@ async def plan(request: PlanRequest, environment: Mapping[str, str]) -> Preview:
         clock, names, own = PassingTime(), Names(), _own_secret(setup)
         simulation = Simulation(
             store,
-            site=Site(await _owner(request, there, setup), setup.connector),
+            site=site_of(setup.settings, await _owner(request, there, setup), setup.ca),
             clouds=clouds,
             secrets=GivenSecrets(
                 there.cluster if there else None, own, _from_environment(environment), given.secrets
@@ -191,8 +191,7 @@ async def _owner(request: PlanRequest, there: Reach | None, setup: Installation)
         return Owner(name, uid)
     if there is None:
         return _NOBODY
-    short = (await there.cluster.uid_of_cluster()).replace("-", "")[:8]
-    return Owner(setup.settings.cluster_name or short, short)
+    return owner_of_cluster(setup.settings, await there.cluster.uid_of_cluster())
 
 
 def _own_secret(setup: Installation) -> SecretRef:
