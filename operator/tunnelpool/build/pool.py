@@ -15,6 +15,7 @@ from typing import Final
 from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import disowned, foreign
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
+from tunnelpool.crd.fields import STREAMS
 from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
 from tunnelpool.domain.canonical import canonical_address, canonical_notification_filter
 from tunnelpool.domain.json import EMPTY, FrozenJson, freeze, with_defaults
@@ -155,6 +156,9 @@ def _refused(snapshot: PoolSnapshot, spec: LBPool | None) -> Problem | None:
             "can be checked by 'https' and 'http' only",
             stalled=True,
         )
+    stream = next(filter(None, map(_stream, snapshot.members)), None) if check is not None else None
+    if stream is not None:
+        return stream
     if spec is None or not spec.spec.origins or check is None or not requires_tls(snapshot):
         return None
     if check.spec.type == "https" and not check.spec.allow_insecure:
@@ -163,6 +167,19 @@ def _refused(snapshot: PoolSnapshot, spec: LBPool | None) -> Problem | None:
         Reason.TLS_REQUIRED,
         f"the pool requires TLS: HealthCheck '{check.metadata.name}' must have `type` 'https' and not "
         "`allowInsecure`; or set `requireTLS` to 'false'",
+        stalled=True,
+    )
+
+
+def _stream(member: Member) -> Problem | None:
+    """Find a service that no health check can ask: it speaks no HTTP, so it would count as down for ever."""
+    service = member.tunnel.spec.answering(member.hostname) or ""
+    if member.tunnel.deleting or service.partition("://")[0] not in STREAMS:
+        return None
+    return Problem(
+        Reason.HEALTH_CHECK_NOT_SUPPORTED,
+        f"{member.tunnel} forwards '{member.hostname}' to '{service}', which answers no HTTP, so no health "
+        "check can ask it: name a pool without `healthCheckRef`, or an http service",
         stalled=True,
     )
 

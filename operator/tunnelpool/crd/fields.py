@@ -36,13 +36,20 @@ OriginAddress: TypeAlias = Annotated[
         accepts=lambda address: not address.endswith(".cfargotunnel.com"),
     ),
 ]
+_AUTHORITY: Final = (
+    r"(?:[A-Za-z0-9](?:[-A-Za-z0-9._]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?"
+)
+STREAMS: Final = ("tcp", "ssh", "rdp", "smb")
+"""Schemes of services that speak no HTTP: visitors reach them through `cloudflared access`."""
 ServiceUrl: TypeAlias = Annotated[
     str,
     Field(max_length=300),
     matching(
-        r"https?://(?:[A-Za-z0-9](?:[-A-Za-z0-9._]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?",
+        rf"(?:https?|{'|'.join(STREAMS)})://{_AUTHORITY}|unix(?:\+tls)?:/[-A-Za-z0-9._/]+"
+        r"|http_status:[1-9][0-9]{2}|hello_world",
         "must be 'http://host:port' or 'https://host:port', without path, such as "
-        "'http://web.default.svc:8080'",
+        "'http://web.default.svc:8080'; or 'tcp://', 'ssh://', 'rdp://' or 'smb://' with 'host:port'; or "
+        "'unix:/path', 'unix+tls:/path', 'http_status:404', 'hello_world'",
     ),
 ]
 PoolName: TypeAlias = Annotated[

@@ -111,7 +111,9 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "Fewer origins are healthy than `minimumOrigins`: traffic goes to the next pool."
     ),
     Reason.HEALTH_CHECK_NOT_FOUND: "`healthCheckRef` names a HealthCheck that does not exist. Apply it.",
-    Reason.HEALTH_CHECK_NOT_SUPPORTED: "Origins behind a tunnel can be checked by http and https only.",
+    Reason.HEALTH_CHECK_NOT_SUPPORTED: (
+        "Origins behind a tunnel can be checked by http and https only, and only if their service speaks it."
+    ),
     Reason.FALLBACK_NOT_FOUND: "`fallbackRef` names an LBPool that does not exist. Apply it.",
     Reason.POOL_NOT_FOUND: "A pool is named that neither an LBPool nor a Tunnel defines.",
     Reason.TLS_REQUIRED: (

@@ -58,7 +58,8 @@ class IngressRule(Model):
     path: PathPattern | None = None
     """Regular expression that is searched for in the path of the URL, such as `^/api/`. Default: all."""
     service: ServiceUrl | None = None
-    """URL of the service that answers. Exactly one of `service` and `serviceRef` is given."""
+    """URL of the service that answers, as in `spec.service`. Exactly one of `service` and `serviceRef` is
+    given."""
     service_ref: ServiceRef | None = None
     """The Service that answers, by name, instead of `service`."""
     pool: PoolName | None = None

@@ -60,8 +60,10 @@ class TunnelSpec(Spec):
     ]
     """Public host name, in a zone of the Cloudflare account. It cannot be changed."""
     service: ServiceUrl | None = None
-    """URL of the service that answers, as the connector pods reach it: `http://web.default.svc:8080`.
-    Without path. Exactly one of `service` and `serviceRef` is given."""
+    """URL of the service that answers, as the connector pods reach it: `http://web.default.svc:8080`,
+    without path; or another that cloudflared knows: `tcp://`, `ssh://`, `rdp://`, `smb://` (which no health
+    check can ask, so none with a health-checked pool), `unix:/path` of a socket in the connector's
+    container, `http_status:404`, `hello_world`. Exactly one of `service` and `serviceRef` is given."""
     service_ref: ServiceRef | None = None
     """The Service that answers, by name, instead of `service`."""
     ingress: tuple[IngressRule, ...] = Field(default=(), max_length=32)
@@ -103,6 +105,14 @@ class TunnelSpec(Spec):
         for rule in self.ingress:
             found.setdefault(rule.hostname, rule.pool)
         return found
+
+    def answering(self, hostname: str) -> str | None:
+        """Tell the service of a hostname where no path says otherwise, as a health check of `/` meets it.
+
+        None if a `serviceRef` names it, or if rules name paths of it only.
+        """
+        whole = [rule.service for rule in self.ingress if rule.hostname == hostname and rule.path is None]
+        return whole[0] if whole else self.service if hostname == self.hostname else None
 
     def hostname_in(self, pool: str) -> str:
         """Tell which hostname joins a pool; the Tunnel's own if none does."""
