@@ -7,11 +7,12 @@ and never over a record that is not ours (law 4).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from pydantic import BaseModel
 
-from tunnelpool.build.ownership import disowned, foreign, is_ours
+from tunnelpool.build.ownership import disowned, foreign, is_ours, is_unowned
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site, Slot
 from tunnelpool.crd.v1alpha1 import LoadBalancer, Tunnel
 from tunnelpool.domain.canonical import canonical_affinity_attributes
@@ -28,7 +29,8 @@ from tunnelpool.domain.remote import (
 )
 from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
 
-_ADDRESS_RECORDS = frozenset({"A", "AAAA", "CNAME"})
+ADDRESS_RECORDS: Final = frozenset({"A", "AAAA", "CNAME"})
+"""Types of DNS records that answer for a host name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class HostIntent:
 
     load_balancer: RemoteLoadBalancer | None = None
     record: DnsRecord | None = None
+    adopt: bool = False
+    """Whether what carries no mark may be changed; what carries a foreign one never."""
     hold: bool = False
     """Leave everything as it is."""
     problem: Problem | None = None
@@ -53,17 +57,23 @@ def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
         return _let_go(snapshot, site) if _retained(snapshot) else HostIntent()
     if snapshot.zone is None:
         return HostIntent(hold=True, problem=_no_zone(snapshot.hostname))
-    strange = _foreign(snapshot, site)
+    adopts = _adopts(owner, pooled or plain[:1])
+    strange = _foreign(snapshot, site, adopts=adopts)
     if strange is not None:
         return HostIntent(hold=True, problem=strange)
     resting = _resting(snapshot, owner, pooled, plain)
     if resting is not None:
         return HostIntent(hold=True, problem=suspended(resting))
     if owner is None and not pooled:
-        return _cname(snapshot, plain[0], site)
+        return replace(_cname(snapshot, plain[0], site), adopt=adopts)
     if not names:
         return HostIntent(hold=True, problem=_mixed(pooled[0]))
-    return _balanced(snapshot, owner, site)
+    return replace(_balanced(snapshot, owner, site), adopt=adopts)
+
+
+def _adopts(owner: LoadBalancer | None, sources: Sequence[Member]) -> bool:
+    """Tell whether what answers now may be taken over."""
+    return owner.adopts if owner is not None else any(member.tunnel.adopts for member in sources)
 
 
 def pool_names(snapshot: HostSnapshot) -> tuple[tuple[str, ...], str | None]:
@@ -154,14 +164,17 @@ def _mixed(member: Member) -> Problem:
     )
 
 
-def _foreign(snapshot: HostSnapshot, site: Site) -> Problem | None:
-    if snapshot.observed is not None:
+def _foreign(snapshot: HostSnapshot, site: Site, *, adopts: bool) -> Problem | None:
+    if snapshot.observed is not None and not (adopts and is_unowned(snapshot.observed.value)):
         what = f"a load balancer for hostname '{snapshot.hostname}'"
         strange = foreign(snapshot.observed, site.owner, what, reason=Reason.HOSTNAME_IN_USE)
         if strange is not None:
             return strange
-    for record in snapshot.records:
-        if record.value.type in _ADDRESS_RECORDS and not is_ours(record.value, site.owner):
+    addresses = [record for record in snapshot.records if record.value.type in ADDRESS_RECORDS]
+    for record in addresses:
+        if adopts and len(addresses) == 1 and is_unowned(record.value):
+            continue  # a CNAME takes its place; a load balancer beats it, and it stays
+        if not is_ours(record.value, site.owner):
             what = f"a DNS record {record.value.type} '{snapshot.hostname}' to '{record.value.content}'"
             return foreign(record, site.owner, what, reason=Reason.HOSTNAME_IN_USE)
     return None
@@ -213,9 +226,10 @@ def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) ->
         record = _own_record(snapshot, site) if _expected(snapshot, names) else None
         return HostIntent(problem=_nothing(snapshot, names), record=record)
     chosen = default or tuple(filter(None, [fallback]))
-    if snapshot.observed is None and not (default or _expected(snapshot, names) == 0):
+    ours = snapshot.observed is not None and is_ours(snapshot.observed.value, site.owner)
+    if not ours and not (default or _expected(snapshot, names) == 0):
         return HostIntent(hold=True, problem=_not_yet(default))
-    if snapshot.observed is None and not any(_answers(view) for view in chosen):
+    if not ours and not any(_answers(view) for view in chosen):
         return HostIntent(hold=True, problem=_not_yet(chosen))
     balancer = _load_balancer(snapshot, owner, chosen, fallback or chosen[0], usable, site)
     missing = next((name for name in names if name not in usable), None)

@@ -23,5 +23,7 @@ class Intent(Generic[V]):
     hold: bool = False
     problem: Problem | None = None
     recheck_s: float | None = None
+    adopt: bool = False
+    """Whether the observed object may be changed although no mark is on it; a foreign one never."""
     extra: tuple[Observed[V], ...] = ()
     """Observed duplicates that go as well."""

@@ -35,7 +35,7 @@ def build(snapshot: MonitorSnapshot, site: Site) -> Intent[Monitor]:
         return Intent(problem=Problem(Reason.DELETING, "the monitor is being deleted"), extra=extra)
     if check.suspended:
         return Intent(hold=True, problem=suspended(check))
-    return Intent(desired=desired(check, snapshot, site), extra=extra)
+    return Intent(desired=desired(check, snapshot, site), extra=extra, adopt=check.adopts)
 
 
 def desired(check: HealthCheck, snapshot: MonitorSnapshot, site: Site) -> Monitor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
-from tunnelpool.domain.ownership import Owner, read_mark, read_tunnel_name, unmarked
+from tunnelpool.domain.ownership import Owner, looks_marked, read_mark, read_tunnel_name, unmarked
 from tunnelpool.domain.reasons import Problem, Reason
 from tunnelpool.domain.remote import DnsRecord, Observed, RemoteValue, Tunnel
 
@@ -24,6 +24,13 @@ def owner_of(value: RemoteValue) -> Owner | None:
 def is_ours(value: RemoteValue, owner: Owner) -> bool:
     """Tell whether this installation has made the object."""
     return owner_of(value) == owner
+
+
+def is_unowned(value: RemoteValue) -> bool:
+    """Tell whether an object may be adopted: no mark of any installation and version is on it."""
+    if isinstance(value, Tunnel):
+        return False
+    return not looks_marked(value.comment if isinstance(value, DnsRecord) else value.description)
 
 
 def disowned(value: V, id_: str) -> V:
@@ -53,6 +60,9 @@ def foreign(observed: Observed[RemoteValue], owner: Owner, what: str, *, reason:
             stalled=True,
         )
     whose = f"was made by tunnelpool in cluster '{found.cluster}'" if found else "was not made by tunnelpool"
+    way = ", or set `adoption` to 'IfUnowned'" if is_unowned(observed.value) else ""
     return Problem(
-        reason, f"{what} exists at Cloudflare and {whose}: delete it or choose another name", stalled=True
+        reason,
+        f"{what} exists at Cloudflare and {whose}: delete it or choose another name{way}",
+        stalled=True,
     )

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from tunnelpool.build.intent import Intent
-from tunnelpool.build.ownership import disowned, foreign
+from tunnelpool.build.ownership import disowned, foreign, is_unowned
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
 from tunnelpool.crd.fields import STREAMS
 from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
@@ -49,7 +49,7 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
     spec = effective(snapshot)
     if snapshot.observed is not None:
         strange = foreign(snapshot.observed, site.owner, f"pool '{snapshot.name}'", reason=Reason.NAME_IN_USE)
-        if strange is not None:
+        if strange is not None and not (_adopts(snapshot, spec) and is_unowned(snapshot.observed.value)):
             return Intent(hold=True, problem=strange)
     if spec is None and not any(not member.tunnel.deleting for member in snapshot.members):
         kept = _let_go(snapshot)
@@ -79,7 +79,14 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
     out = tuple(sorted(one.origin.name for one in placed if one.out))
     origins = tuple(sorted((one.origin for one in placed), key=lambda origin: origin.name))
     desired = _pool(snapshot, spec, origins, out, monitor, site)
-    return Intent(desired=desired, problem=problem, recheck_s=recheck_s)
+    return Intent(desired, problem=problem, recheck_s=recheck_s, adopt=_adopts(snapshot, spec))
+
+
+def _adopts(snapshot: PoolSnapshot, spec: LBPool | None) -> bool:
+    """Tell whether who describes the pool, or one of those that it is derived from, wants it taken over."""
+    if spec is not None:
+        return spec.adopts
+    return any(member.tunnel.adopts for member in snapshot.members)
 
 
 def _resting(snapshot: PoolSnapshot, spec: LBPool | None) -> LBPool | Tunnel | None:

@@ -63,12 +63,18 @@ class ObjectMeta(Model):
     annotations: Mapping[str, str] = Field(default_factory=dict)
 
 
+Adoption: TypeAlias = Literal["Never", "IfUnowned"]
 DeletionPolicy: TypeAlias = Literal["Delete", "Retain"]
 
 
 class Spec(Model):
     """What every spec has: how far the operator may go. It stands behind the kind's own fields."""
 
+    adoption: Adoption = "Never"
+    """Whether an object that is at Cloudflare already may be taken over. `Never`: it is left alone, and this
+    one waits. `IfUnowned`: it becomes this one's if no operator's mark is on it: its fields are set and the
+    mark written in one change. A pool is known by its name, a load balancer or a CNAME by the hostname, a
+    monitor by its `description`; a tunnel is never taken over."""
     deletion_policy: DeletionPolicy = "Delete"
     """What becomes of the objects at Cloudflare when this one is deleted. `Delete`: they go first. `Retain`:
     they stay and answer as before; the operator takes its mark off them and never touches them again. What
@@ -163,6 +169,11 @@ class Resource(Model):
     def deleting(self) -> bool:
         """Whether somebody has asked for the object's deletion."""
         return self.metadata.deletion_timestamp is not None
+
+    @property
+    def adopts(self) -> bool:
+        """Whether an object at Cloudflare that carries no mark may be taken over."""
+        return self.spec.adoption == "IfUnowned" and not (self.deleting or self.suspended)
 
     @property
     def retains(self) -> bool:

@@ -71,6 +71,11 @@ def unmarked(text: str) -> str:
     return _MARK.sub("", text).rstrip()
 
 
+def looks_marked(text: str) -> bool:
+    """Tell whether some tunnelpool may have marked it, also one whose marks this version cannot read."""
+    return "[tunnelpool/" in text
+
+
 def read_mark(description: str) -> Mark | None:
     """Find the mark of any tunnelpool installation; None for an object that carries none."""
     match = _MARK.search(description)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tunnelpool.build.host import HostIntent
+from tunnelpool.build.host import ADDRESS_RECORDS, HostIntent
 from tunnelpool.build.intent import Intent
-from tunnelpool.build.ownership import is_ours
+from tunnelpool.build.ownership import is_ours, is_unowned
 from tunnelpool.build.snapshot import HostSnapshot
 from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.remote import KIND_OF, Observed, RemoteValue
@@ -24,7 +24,7 @@ def plan(intent: Intent[Any], observed: Observed[Any] | None, owner: Owner) -> t
     extra = tuple(_delete(one) for one in intent.extra if is_ours(one.value, owner))
     if intent.hold:
         return extra
-    return (*_towards(intent.desired, observed, owner), *extra)
+    return (*_towards(intent.desired, observed, owner, adopt=intent.adopt), *extra)
 
 
 def plan_host(intent: HostIntent, snapshot: HostSnapshot, owner: Owner) -> tuple[RemoteStep, ...]:
@@ -34,20 +34,28 @@ def plan_host(intent: HostIntent, snapshot: HostSnapshot, owner: Owner) -> tuple
     zone_id = snapshot.zone.id
     records = [record for record in snapshot.records if is_ours(record.value, owner)]
     record = records[0] if records else None
-    balancer = _towards(intent.load_balancer, snapshot.observed, owner, zone_id)
-    cname = _towards(intent.record, record, owner, zone_id)
+    if record is None and intent.adopt:
+        answering = (one for one in snapshot.records if one.value.type in ADDRESS_RECORDS)
+        record = next((one for one in answering if is_unowned(one.value)), None)
+    balancer = _towards(intent.load_balancer, snapshot.observed, owner, zone_id, adopt=intent.adopt)
+    cname = _towards(intent.record, record, owner, zone_id, adopt=intent.adopt)
     steps = (*balancer, *cname, *(_delete(one) for one in records[1:]))
     return tuple(sorted(steps, key=lambda step: isinstance(step, Delete)))
 
 
 def _towards(
-    desired: RemoteValue | None, observed: Observed[Any] | None, owner: Owner, zone_id: str = ""
+    desired: RemoteValue | None,
+    observed: Observed[Any] | None,
+    owner: Owner,
+    zone_id: str = "",
+    *,
+    adopt: bool,
 ) -> Sequence[RemoteStep]:
     if desired is None:
         return [_delete(observed)] if observed is not None and is_ours(observed.value, owner) else []
     if observed is None:
         return [Create(desired, zone_id)]
-    if not is_ours(observed.value, owner):
+    if not is_ours(observed.value, owner) and not (adopt and is_unowned(observed.value)):
         return []  # law 1, whatever the builder has said
     step = update(desired, observed)
     return [step] if step is not None else []

@@ -289,3 +289,24 @@ def test_a_load_balancer_comes_before_its_cname_goes_and_the_other_way_round() -
     steps = plan_host(off, HostSnapshot(HOST, zone=ZONE, observed=referrer("pool-1")), OWNER)
     assert [type(step) for step in steps] == [Create, Delete]
     assert {KIND_OF[type(step.value)] for step in steps if isinstance(step, Create)} == {"DNS record"}
+
+
+def test_adoption_changes_what_is_unmarked_and_never_deletes_it() -> None:
+    pool = Pool("my-pool", (Origin("a", "192.0.2.1"),), "by hand")
+    wanted = replace(pool, description=str(Mark(OWNER, "pool/my-pool")))
+    (step,) = plan(Intent(wanted, adopt=True), Observed("1", pool), OWNER)
+    assert isinstance(step, Update)
+    assert plan(Intent(None, adopt=True), Observed("1", pool), OWNER) == ()
+    for owner in (STRANGER, CLONE):
+        theirs = replace(pool, description=str(Mark(owner, "pool/my-pool")))
+        assert plan(Intent(wanted, adopt=True), Observed("1", theirs), OWNER) == ()
+
+
+def test_adoption_of_a_record_passes_over_those_that_do_not_answer() -> None:
+    text = Observed("1", DnsRecord(HOST, "TXT", "v=spf1 -all"), ZONE.id)
+    address = Observed("2", DnsRecord(HOST, "A", "192.0.2.7"), ZONE.id)
+    wanted = DnsRecord(HOST, "CNAME", "tunnel.cfargotunnel.com", comment=str(Mark(OWNER)))
+    snapshot_of = HostSnapshot(HOST, zone=ZONE, records=(text, address))
+    (step,) = plan_host(HostIntent(record=wanted, adopt=True), snapshot_of, OWNER)
+    assert isinstance(step, Update)
+    assert step.id == "2"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tunnelpool.build.ownership import is_unowned
 from tunnelpool.build.snapshot import MonitorSnapshot, Site
+from tunnelpool.crd.v1alpha1 import HealthCheck
 from tunnelpool.domain.keys import MonitorKey
 from tunnelpool.domain.ownership import read_mark
 from tunnelpool.domain.reasons import Problem
@@ -40,12 +42,23 @@ class Monitors:
             name=key.name,
             health_check=check,
             raw=raw,
-            observed=await self.marked(key, opened),
+            observed=await self.marked(key, opened) or await self._adoptable(check, opened),
             used_by=used_by,
             in_use=frozenset(one.value.monitor for one in await opened.cloud.pools() if one.value.monitor),
             tunnel_hostnames=hostnames,
         )
         return snapshot, opened.cloud
+
+    async def _adoptable(self, check: HealthCheck | None, opened: Opened) -> tuple[Observed[Monitor], ...]:
+        """Find the one monitor without mark that has the description of a HealthCheck which adopts."""
+        if check is None or not check.adopts or not check.spec.description:
+            return ()
+        same = [
+            one
+            for one in await opened.cloud.monitors()
+            if one.value.description == check.spec.description and is_unowned(one.value)
+        ]
+        return tuple(same) if len(same) == 1 else ()
 
     async def marked(self, key: MonitorKey, opened: Opened) -> tuple[Observed[Monitor], ...]:
         """List the monitors that carry the mark of a HealthCheck: more than one after a lost answer."""
