@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -162,7 +163,7 @@ def _check(name: str, raw: Raw) -> None:
         resource = parse(kind, raw)
     except InvalidResourceError as error:
         raise ManifestError(f"{name}: {error}") from None
-    strange = sorted(_unknown(raw, resource_schema(KINDS[kind]), ""))
+    strange = sorted(_unknown(raw, _schema(kind), ""))
     if strange:
         raise ManifestError(f"{name}: {resource}: unknown field {', '.join(f'`{one}`' for one in strange)}")
     if isinstance(resource, Tunnel):
@@ -170,6 +171,12 @@ def _check(name: str, raw: Raw) -> None:
             resource.spec.service_url(resource.metadata.namespace)
         except ValueError as error:
             raise ManifestError(f"{name}: {resource}: spec {error}") from None
+
+
+@functools.cache
+def _schema(kind: str) -> Mapping[str, Any]:
+    """Build the schema of a kind once: it takes as long as reading a hundred manifests."""
+    return resource_schema(KINDS[kind])
 
 
 def _unknown(raw: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
