@@ -14,12 +14,16 @@ async def events(scene: Scene) -> set[str]:
     return {one["reason"] for one in found["items"] if one["regarding"]["kind"] == "LoadBalancer"}
 
 
-async def wait_event(scene: Scene, reason: str) -> None:
-    async def look() -> None:
-        if reason not in (seen := await events(scene)):
-            raise NotYetError(f"events: {sorted(seen)}")
+async def wait_told(scene: Scene, reason: str, serving: str) -> None:
+    """Wait until an Event tells of the change, and a moment later the status of who serves."""
 
-    await wait_for(f"an Event {reason}", look, within_s=45)
+    async def look() -> None:
+        seen = await events(scene)
+        status = await scene.status("loadbalancers", "web")
+        if reason not in seen or status.get("servingPool") != serving:
+            raise NotYetError(f"events: {sorted(seen)}; status: {status}")
+
+    await wait_for(f"{reason} to '{serving}'", look, within_s=45)
 
 
 async def test_when_its_last_connector_dies_the_fallback_answers_until_it_is_back(
@@ -49,9 +53,9 @@ async def test_when_its_last_connector_dies_the_fallback_answers_until_it_is_bac
     await scene.wait_answered_by(TUNNELS)
     await theatre.kill_connector("web", 0, scene.namespace)
     await scene.wait_answered_by(FALLBACK)
-    await wait_event(scene, "FailedOver")
+    await wait_told(scene, "FailedOver", f"{scene.pool}-outside")
     assert (await scene.status("loadbalancers", "web"))["onFallback"] is True
     await theatre.release_connector("web", 0, scene.namespace)
     await scene.wait_answered_by(TUNNELS)
-    await wait_event(scene, "FailedBack")
-    assert (await scene.status("loadbalancers", "web"))["servingPool"] == scene.pool
+    await wait_told(scene, "FailedBack", scene.pool)
+    assert (await scene.status("loadbalancers", "web"))["onFallback"] is False
