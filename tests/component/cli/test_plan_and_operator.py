@@ -14,6 +14,7 @@ from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Pool
 from tunnelpool.plan.fields import ABSENT
 from tunnelpool.plan.render import kind_of
 from tunnelpool.plan.steps import Delete, SetFinalizer
+from tunnelpool.preview.report import CLOUDFLARE, side_of
 from tunnelpool.preview.simulation import Pause
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
@@ -49,6 +50,11 @@ def _explicit_balancer(world: World) -> None:
     world.cluster.apply("LoadBalancer", "lb", {"hostname": HOST, "pools": ["my-pool", "static"]})
 
 
+def _suspended(world: World) -> None:
+    patch(world, "Tunnel", "web", weight=0.5, suspend=True)
+    patch(world, "LBPool", "static", description="new")
+
+
 CHANGES = (
     _grow,
     _shrink,
@@ -57,6 +63,7 @@ CHANGES = (
     _several_fields,
     _second_tunnel,
     _explicit_balancer,
+    _suspended,
     delete_all,
 )
 
@@ -87,6 +94,24 @@ async def test_the_plan_of_a_change_is_what_the_operator_does(
         operator = await world.start()
         await world.quiet()
     assert tally(one.step for one in planned.outcome.steps) == tally(operator.meter.steps)
+
+
+async def test_what_is_retained_is_not_planned_away(world: World) -> None:
+    async with world:
+        apply_quickstart(world)
+        await world.start()
+        await world.quiet()
+        await world.stop()
+        for raw in world.cluster.all("Tunnel", "LBPool", "HealthCheck"):
+            patch(world, raw["kind"], raw["metadata"]["name"], deletionPolicy="Retain")
+        delete_all(world)
+        planned = await preview(world)
+        await world.start()
+        await world.quiet()
+        assert len(world.remote.all(Pool)) == 2
+    counts = tally(one.step for one in planned.outcome.steps if side_of(one.step) == CLOUDFLARE)
+    assert {action.split()[0] for action in counts} == {"update"}  # the marks are taken off
+    assert not planned.outcome.findings
 
 
 async def test_a_tunnel_that_changes_its_pool_keeps_its_load_balancer(world: World) -> None:
