@@ -65,6 +65,7 @@ class ObjectMeta(Model):
 
 Adoption: TypeAlias = Literal["Never", "IfUnowned"]
 DeletionPolicy: TypeAlias = Literal["Delete", "Retain"]
+DriftPolicy: TypeAlias = Literal["Correct", "Report"]
 
 
 class Spec(Model):
@@ -91,9 +92,18 @@ class Spec(Model):
         """Put the fields that all kinds share last: a reader wants those of the kind."""
         found = super().__get_pydantic_json_schema__(schema, handler)
         properties = found["properties"]
-        for name in Spec.model_fields:
+        for name in (name for name in DriftingSpec.model_fields if name in cls.model_fields):
             properties[to_camel(name)] = properties.pop(to_camel(name))
         return found
+
+
+class DriftingSpec(Spec):
+    """What a spec has that describes one object at Cloudflare."""
+
+    drift_policy: DriftPolicy = "Correct"
+    """What becomes of changes that somebody makes at Cloudflare. `Correct`: they are set right. `Report`: the
+    condition `Drifted` names the fields and nothing is written, until the spec changes. Origins of Tunnels
+    come and go all the same; origins made by hand stay with `Report`."""
 
 
 class Status(Model):

@@ -50,6 +50,8 @@ class Reason(StrEnum):
     TLS_UNKNOWN = "TLSUnknown"
     THRESHOLD_NEEDS_HEALTH_CHECK = "ThresholdNeedsHealthCheck"
     NO_HEALTH_CHECK = "NoHealthCheck"
+    DRIFTED = "Drifted"
+    IN_SYNC = "InSync"
     HEALTHY = "Healthy"
     DEGRADED = "Degraded"
     UNKNOWN = "Unknown"
@@ -130,6 +132,11 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.TLS_UNKNOWN: "The zone's SSL mode cannot be read. Give the token Zone Settings Read.",
     Reason.THRESHOLD_NEEDS_HEALTH_CHECK: "`minimumOrigins` above 1 has no effect without a health check.",
     Reason.NO_HEALTH_CHECK: "The pool has no health check: Cloudflare does not consider its health.",
+    Reason.DRIFTED: (
+        "Somebody has changed the fields that the message names at Cloudflare, and `driftPolicy: Report` "
+        "leaves them so. Change the spec, or set `driftPolicy: Correct`."
+    ),
+    Reason.IN_SYNC: "Nothing differs from the spec at Cloudflare.",
     Reason.HEALTHY: "All enabled origins are healthy.",
     Reason.DEGRADED: "Some origins are not healthy, but enough are.",
     Reason.UNKNOWN: "Nothing is known yet.",
@@ -173,6 +180,7 @@ A resource says how it stands by conditions only; there is no phase.
 | `Connected` | Tunnel | At least one origin has a ready connector. |
 | `Registered` | Tunnel with a pool | Every origin is in the pool. |
 | `Healthy` | LBPool | Enough origins pass the health check. |
+| `Drifted` | with `driftPolicy: Report` | Somebody has changed fields at Cloudflare, which is left so. |
 | `TLSEnforced` | LBPool that requires TLS | The SSL mode of its zones makes Cloudflare use TLS. |
 
 `Reconciling`, `Stalled` and `observedGeneration` are read by kstatus, and so by Flux, Argo CD and

@@ -12,7 +12,7 @@ from tunnelpool.build import monitor as monitor_builder
 from tunnelpool.build import pool as pool_builder
 from tunnelpool.build.host import HostIntent
 from tunnelpool.build.ownership import is_ours
-from tunnelpool.build.snapshot import FINALIZER, PoolSnapshot, Raw, Running, Site, TunnelSnapshot
+from tunnelpool.build.snapshot import PoolSnapshot, Raw, Running, Site
 from tunnelpool.build.status import (
     health_check_status,
     lbpool_status,
@@ -20,29 +20,23 @@ from tunnelpool.build.status import (
     tunnel_status,
 )
 from tunnelpool.build.status import unreadable as unreadable_status
-from tunnelpool.crd.base import Resource
 from tunnelpool.crd.parsing import InvalidResourceError, parse
 from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.engine.asking import Asking
+from tunnelpool.engine.deletion import deleting, guarded, held_by_pool, origins_of
+from tunnelpool.engine.drift import reported, with_drift
 from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.ports import Clock, Cloud
 from tunnelpool.engine.topology import Topology
 from tunnelpool.plan import remote as remote_plan
 from tunnelpool.plan import tunnel as tunnel_plan
-from tunnelpool.plan.finalizer import add_finalizer, remove_finalizer
 from tunnelpool.plan.steps import Step
 
 ABANDONED_S: Final = 30.0
 """How soon a pool that nobody claims is looked at again while a load balancer of ours refers to it."""
-
-
-_WAYS_OUT: Final = (
-    "; or take `credentialsRef` away, so that the operator's own credentials are used; or run "
-    "`tunnelpool release`, which leaves what is at Cloudflare there"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +130,8 @@ class Decider:
         if snapshot.problem is None:
             steps = tunnel_plan.plan(snapshot, self._site)
         if tunnel.deleting:
-            problem = _deleting(snapshot.problem, snapshot.derived_left or _left(snapshot.slots))
-            problem = _held_by_pool(snapshot) or problem
+            problem = deleting(snapshot.problem, snapshot.derived_left or origins_of(snapshot.slots))
+            problem = held_by_pool(snapshot) or problem
         elif tunnel.suspended:
             problem = suspended(tunnel)
         elif problem is None:
@@ -182,7 +176,7 @@ class Decider:
         snapshot, cloud = await self._gatherer.monitor(key)
         check, raw = snapshot.health_check, snapshot.raw
         if snapshot.problem is not None and check is not None and raw is not None:
-            closed = _deleting(snapshot.problem, ()) if check.deleting else snapshot.problem
+            closed = deleting(snapshot.problem, ()) if check.deleting else snapshot.problem
             status = health_check_status(check, "", closed, self._now())
             return Decision((), (StatusWrite("HealthCheck", raw, status),), None, None, closed)
         if snapshot.problem is not None:
@@ -193,8 +187,10 @@ class Decider:
         if raw is None or check is None:
             return Decision(steps if raw is None else (), (), cloud)
         problem = intent.problem or self._failures.get(key)
+        drift = reported(check, steps, observed, intent.problem, self._site.owner)
         status = health_check_status(check, observed.id if observed else "", problem, self._now())
-        steps = _guarded(check, raw, steps, done=observed is None)
+        status, steps = with_drift(status, check, drift, self._now()), drift.steps
+        steps = guarded(check, raw, steps, done=observed is None)
         return Decision(steps, (StatusWrite("HealthCheck", raw, status),), cloud, intent.recheck_s, problem)
 
     async def _pool(self, key: PoolKey) -> Decision:
@@ -207,7 +203,7 @@ class Decider:
                     lbpool_status(
                         snapshot,
                         one,
-                        _deleting(snapshot.problem, ()) if one.deleting else snapshot.problem,
+                        deleting(snapshot.problem, ()) if one.deleting else snapshot.problem,
                         self._now(),
                     ),
                 )
@@ -225,7 +221,10 @@ class Decider:
                 await cloud.pools(fresh=True)
             snapshot, _ = await self._gatherer.pool(key)
         intent = pool_builder.build(snapshot, self._pool_site(), self._now())
-        steps: list[Step] = list(remote_plan.plan(intent, snapshot.observed, self._site.owner))
+        planned = remote_plan.plan(intent, snapshot.observed, self._site.owner)
+        described = pool_builder.effective(snapshot)
+        drift = reported(described, planned, snapshot.observed, intent.problem, self._site.owner)
+        steps: list[Step] = list(drift.steps)
         statuses_written = []
         problem = self._because(intent.problem, snapshot) or self._failures.get(key)
         for lbpool in snapshot.lbpools:
@@ -234,12 +233,14 @@ class Decider:
                 continue
             own: Problem | None = problem
             if lbpool.deleting:
-                own = _deleting(None, (f"pool '{snapshot.name}'",))
+                own = deleting(None, (f"pool '{snapshot.name}'",))
                 if snapshot.referrers and not snapshot.members:
                     names = ", ".join(f"'{one.value.name}'" for one in snapshot.referrers)
                     message = f"load balancer {names} still refers to it: delete or change that first"
                     own = Problem(Reason.DELETION_BLOCKED, message)
             status = lbpool_status(snapshot, lbpool, own, self._now())
+            if lbpool is described:
+                status = with_drift(status, lbpool, drift, self._now())
             statuses_written.append(StatusWrite("LBPool", raw, status))
             others = [one for one in snapshot.lbpools if one is not lbpool and not one.deleting]
             released = (
@@ -249,7 +250,7 @@ class Decider:
                 or bool(others)
                 or (bool(snapshot.members) and not lbpool.spec.origins)
             )
-            steps = list(_guarded(lbpool, raw, tuple(steps), done=released))
+            steps = list(guarded(lbpool, raw, tuple(steps), done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
         concerned: set[Key] = {
             TunnelKey(one.tunnel.metadata.namespace, one.tunnel.metadata.name) for one in snapshot.members
@@ -276,19 +277,24 @@ class Decider:
                 snapshot, cloud = await self._gatherer.host_and_cloud(key)
                 intent = host_builder.build(snapshot, self._site)
             steps = remote_plan.plan_host(intent, snapshot, self._site.owner)
+        described = host_builder.winner(snapshot)
+        drift = reported(described, steps, snapshot.observed, intent.problem, self._site.owner)
+        steps = drift.steps
         problem = intent.problem or self._failures.get(key)
         statuses = []
         for balancer in snapshot.load_balancers:
             raw = snapshot.raws.get(_place(balancer))
             if raw is None:
                 continue
-            own = _deleting(snapshot.problem, ()) if balancer.deleting else problem
+            own = deleting(snapshot.problem, ()) if balancer.deleting else problem
             status = load_balancer_status(snapshot, balancer, intent, own, self._now())
+            if balancer is described:
+                status = with_drift(status, balancer, drift, self._now())
             statuses.append(StatusWrite("LoadBalancer", raw, status))
             derived = any(not member.tunnel.deleting for member in snapshot.members)
             there = snapshot.observed is not None and is_ours(snapshot.observed.value, self._site.owner)
             done = snapshot.problem is None and (derived or not there)
-            steps = _guarded(balancer, raw, steps, done=done)
+            steps = guarded(balancer, raw, steps, done=done)
         concerned = frozenset(snapshot.referred)
         return Decision(steps, tuple(statuses), cloud, self._asking.next_s(key), problem, concerned)
 
@@ -342,42 +348,6 @@ def _awaits_witness(snapshot: PoolSnapshot) -> bool:
         for slot in member.slots
         if not slot.leaving
     )
-
-
-def _guarded(resource: Resource, raw: Raw, steps: tuple[Step, ...], *, done: bool) -> tuple[Step, ...]:
-    """Put the finalizer before the first remote object and take it away after the last (law 9)."""
-    if resource.suspended:
-        return steps
-    if not resource.deleting:
-        protect = add_finalizer(resource.kind, raw, FINALIZER)
-        return (protect, *steps) if protect else steps
-    if steps or not done:
-        return steps
-    release = remove_finalizer(resource.kind, raw, FINALIZER)
-    return (release,) if release else ()
-
-
-def _deleting(problem: Problem | None, left: tuple[str, ...]) -> Problem:
-    if problem is not None:
-        message = f"cannot delete what is at Cloudflare: {problem.message}"
-        if problem.reason in {Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_INVALID}:
-            message += _WAYS_OUT
-        return Problem(Reason.DELETION_BLOCKED, message)
-    what = ", ".join(left)
-    return Problem(Reason.DELETING, f"still there: {what}" if what else "everything of it is gone")
-
-
-def _held_by_pool(snapshot: TunnelSnapshot) -> Problem | None:
-    """Say that an origin cannot leave, since the pool's own object must not be written for."""
-    lbpool = snapshot.pool.lbpool if snapshot.pool else None
-    if lbpool is None or not lbpool.suspended or not snapshot.pools:
-        return None
-    message = f"{suspended(lbpool).message}, so no origin can leave the pool: take `suspend` away"
-    return Problem(Reason.DELETION_BLOCKED, message)
-
-
-def _left(slots: tuple[Any, ...]) -> tuple[str, ...]:
-    return tuple(f"origin {slot.index}" for slot in slots)
 
 
 def _is_waiting(problem: Problem) -> bool:

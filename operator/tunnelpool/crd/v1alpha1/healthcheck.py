@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from tunnelpool.crd.base import AGE_COLUMN, READY_COLUMNS, Column, Names, Resource, Spec, Status
+from tunnelpool.crd.base import AGE_COLUMN, READY_COLUMNS, Column, DriftingSpec, Names, Resource, Status
 from tunnelpool.crd.fields import CredentialsRef, Description, Hostname, Port, RemoteId
 from tunnelpool.crd.rules import Check, Rule, keys_matching, matching
 
@@ -44,7 +44,7 @@ Headers: TypeAlias = Annotated[
 ]
 
 
-class HealthCheckSpec(Spec):
+class HealthCheckSpec(DriftingSpec):
     """What is wanted of a HealthCheck."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (

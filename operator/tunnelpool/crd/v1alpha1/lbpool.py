@@ -6,7 +6,16 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from tunnelpool.crd.base import AGE_COLUMN, READY_COLUMNS, Column, Model, Names, Resource, Spec, Status
+from tunnelpool.crd.base import (
+    AGE_COLUMN,
+    READY_COLUMNS,
+    Column,
+    DriftingSpec,
+    Model,
+    Names,
+    Resource,
+    Status,
+)
 from tunnelpool.crd.fields import (
     CheckRegion,
     CredentialsRef,
@@ -86,7 +95,7 @@ class NotificationFilter(Model):
     """Changes of the pool as a whole."""
 
 
-class LBPoolSpec(Spec):
+class LBPoolSpec(DriftingSpec):
     """What is wanted of an LBPool."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (

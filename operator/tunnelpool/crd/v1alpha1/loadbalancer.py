@@ -7,7 +7,16 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from tunnelpool.crd.base import AGE_COLUMN, READY_COLUMNS, Column, Model, Names, Resource, Spec, Status
+from tunnelpool.crd.base import (
+    AGE_COLUMN,
+    READY_COLUMNS,
+    Column,
+    DriftingSpec,
+    Model,
+    Names,
+    Resource,
+    Status,
+)
 from tunnelpool.crd.fields import (
     CredentialsRef,
     Description,
@@ -125,7 +134,7 @@ class LocationStrategy(Model):
     """When the visitor's network, as the resolver passes it on (EDNS Client Subnet), is used instead."""
 
 
-class LoadBalancerSpec(Spec):
+class LoadBalancerSpec(DriftingSpec):
     """What is wanted of a LoadBalancer."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (

@@ -1,0 +1,63 @@
+"""`driftPolicy: Report`: what somebody has changed at Cloudflare is named, and left as it is.
+
+What serves traffic is no drift and is written all the same: the origins of Tunnels, the operator's own mark,
+the Host header that follows from the Tunnels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tunnelpool.build.ownership import is_ours
+from tunnelpool.domain.json import FrozenJson, freeze, thaw
+from tunnelpool.domain.ownership import Owner, marked, read_mark, unmarked
+from tunnelpool.domain.remote import LoadBalancer, Monitor, Observed, Pool, RemoteValue, Tunnel
+from tunnelpool.plan.diff import changes, update
+from tunnelpool.plan.steps import Update
+
+
+def hold_back(
+    step: Update, observed: Observed[RemoteValue], owner: Owner
+) -> tuple[Update | None, tuple[str, ...]]:
+    """Take what is drift out of a change; answer with what is left of it, and the fields that differ."""
+    kept = _kept(step.value, observed.value, owner)
+    drifted = tuple(change.field for change in changes(step.value, kept))
+    return update(kept, observed), drifted
+
+
+def _kept(desired: RemoteValue, there: RemoteValue, owner: Owner) -> RemoteValue:
+    match desired, there:
+        case Pool(), Pool():
+            return _kept_pool(desired, there, owner)
+        case Monitor(), Monitor():
+            described = _kept_text(desired.description, there.description)
+            return replace(there, description=described, header=_kept_header(desired, there))
+        case LoadBalancer(), LoadBalancer():
+            return replace(there, description=_kept_text(desired.description, there.description))
+        case _:
+            return desired
+
+
+def _kept_pool(desired: Pool, there: Pool, owner: Owner) -> Pool:
+    """Keep settings and origins made by hand; the origins of Tunnels are as their Tunnels want them."""
+    tunnels = [origin for origin in desired.origins if is_ours(Tunnel(origin.name), owner)]
+    others = [origin for origin in there.origins if not is_ours(Tunnel(origin.name), owner)]
+    before, after = read_mark(there.description), read_mark(desired.description)
+    switched = bool((before and before.out) or (after and after.out))
+    return replace(
+        there,
+        origins=tuple(sorted((*tunnels, *others), key=lambda origin: origin.name)),
+        description=_kept_text(desired.description, there.description),
+        enabled=desired.enabled if switched else there.enabled,
+    )
+
+
+def _kept_text(desired: str, there: str) -> str:
+    mark = read_mark(desired)
+    return marked(unmarked(there), mark) if mark else there
+
+
+def _kept_header(desired: Monitor, there: Monitor) -> FrozenJson:
+    wanted = dict(thaw(desired.header) or {})
+    header = {name: value for name, value in (thaw(there.header) or {}).items() if name != "Host"}
+    return freeze({**header, **{name: value for name, value in wanted.items() if name == "Host"}})
