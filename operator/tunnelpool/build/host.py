@@ -221,12 +221,14 @@ def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) ->
     }
     fallback = usable.get(fallback_name) if fallback_name else None
     default = tuple(usable[name] for name in names if name in usable)
+    ours = snapshot.observed is not None and is_ours(snapshot.observed.value, site.owner)
     if not default and fallback is None:
         # A CNAME that answers stays until the load balancer can take its place (law 4).
         record = _own_record(snapshot, site) if _expected(snapshot, names) else None
-        return HostIntent(problem=_nothing(snapshot, names), record=record)
+        # So does a load balancer on the pool that a Tunnel leaves, until the new pool has an origin.
+        hold = ours and _expected(snapshot, names) > 0
+        return HostIntent(problem=_nothing(snapshot, names), record=record, hold=hold)
     chosen = default or tuple(filter(None, [fallback]))
-    ours = snapshot.observed is not None and is_ours(snapshot.observed.value, site.owner)
     if not ours and not (default or _expected(snapshot, names) == 0):
         return HostIntent(hold=True, problem=_not_yet(default))
     if not ours and not any(_answers(view) for view in chosen):

@@ -52,6 +52,8 @@ class Listing(Generic[T]):
         self._settle_s = settle_s
         self._on_read = on_read
         self._items: dict[str, T] = {}
+        self._told: tuple[T, ...] | None = ()
+        """The items as they are told: the same tuple until one changes, so that readers can keep an index."""
         self._known = False
         self._valid = False
         self._due_at = clock.monotonic()
@@ -65,7 +67,9 @@ class Listing(Generic[T]):
     @property
     def items(self) -> tuple[T, ...]:
         """What is known, without asking."""
-        return tuple(self._items.values())
+        if self._told is None:
+            self._told = tuple(self._items.values())
+        return self._told
 
     @property
     def is_valid(self) -> bool:
@@ -104,6 +108,7 @@ class Listing(Generic[T]):
     def write(self, item: T, *, created: bool = False) -> None:
         """Put in the answer to an own write."""
         self._items[item.id] = item
+        self._told = None
         now = self._clock.monotonic()
         before = self._own_writes.get(item.id)
         created_at = now if created else before.created_at if before is not None else None
@@ -113,6 +118,7 @@ class Listing(Generic[T]):
     def remove(self, id_: str) -> None:
         """Take out an object that an own deletion has removed."""
         self._items.pop(id_, None)
+        self._told = None
         self._own_writes[id_] = _OwnWrite(self._clock.monotonic(), None, None)
         self._different.pop(id_, None)
 
@@ -143,6 +149,7 @@ class Listing(Generic[T]):
         if self._known:
             self._note_differences(found)
         self._items = found
+        self._told = None
         self._known = True
         self._valid = number > self._outdated
         age = self._max_age_s * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, guards nothing

@@ -138,6 +138,7 @@ async def test_what_is_deleted_while_no_operator_runs_is_cleaned_up_by_the_next(
         await world.quiet()
         await world.stop()
         delete_all(world)
+        world.mass_deletion = True
         for raw in world.cluster.all(*KINDS):  # somebody is in a hurry
             world.cluster.write({**raw, "metadata": {**raw["metadata"], "finalizers": []}})
         await world.start()
@@ -273,8 +274,11 @@ async def test_a_tunnel_that_moves_to_another_pool_is_drained_from_the_first(wor
         await world.start()
         await world.quiet(for_s=30)
         first = world.remote.only(Pool).id
+        start = len(world.remote.log)
         patch(world, "Tunnel", "web", pool="next-pool")
         await world.quiet()
+        gone = [step.name for step in world.remote.log[start:] if isinstance(step, Delete)]
+        assert gone == ["my-pool"], "the load balancer stays, and answers, while it changes its pool"
         assert world.remote.only(Pool).title == "next-pool"
         assert world.is_ready()
         assert len(world.remote.answering(HOST)) == 2

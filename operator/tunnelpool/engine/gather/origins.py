@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from tunnelpool.build.manifests import CONFIG_ANNOTATION, SLOT_LABEL, fingerprint, ingress, wanted_slots
 from tunnelpool.build.snapshot import Member, Raw, Site, Slot
@@ -14,6 +15,8 @@ from tunnelpool.domain.remote import ObservedTunnel
 from tunnelpool.engine.connectors import Connectors
 from tunnelpool.engine.store import Store
 
+_ByTunnel: TypeAlias = dict[tuple[str, str], dict[int, list[ObservedTunnel]]]
+
 
 class Origins:
     """Puts together remote tunnels, children in the cluster and what the pods show."""
@@ -22,16 +25,13 @@ class Origins:
         self._store = store
         self._connectors = connectors
         self._site = site
+        self._index: tuple[Sequence[ObservedTunnel], _ByTunnel] = ((), {})
 
     def slots(
         self, namespace: str, name: str, tunnel: Tunnel | None, remotes: Sequence[ObservedTunnel]
     ) -> tuple[Slot, ...]:
         """Put together what Cloudflare and the cluster hold of each origin of a Tunnel."""
-        found: dict[int, list[ObservedTunnel]] = {}
-        for remote in remotes:
-            parts = read_tunnel_name(remote.value.name)
-            if parts and (parts.owner, parts.namespace, parts.name) == (self._site.owner, namespace, name):
-                found.setdefault(parts.slot, []).append(remote)
+        found = self._by_tunnel(remotes).get((namespace, name), {})
         place = f"{namespace}/{name}"
         children: dict[str, dict[int, Raw]] = {}
         for kind in ("Deployment", "Secret", "Pod"):
@@ -60,6 +60,18 @@ class Origins:
                 )
             )
         return tuple(slots)
+
+    def _by_tunnel(self, remotes: Sequence[ObservedTunnel]) -> _ByTunnel:
+        """Sort a listing by Tunnel once: each Tunnel asks, and a listing stays the same until it changes."""
+        if self._index[0] is not remotes:
+            found: _ByTunnel = {}
+            for remote in remotes:
+                parts = read_tunnel_name(remote.value.name)
+                if parts and parts.owner == self._site.owner:
+                    slots = found.setdefault((parts.namespace, parts.name), {})
+                    slots.setdefault(parts.slot, []).append(remote)
+            self._index = (remotes, found)
+        return self._index[1]
 
     def member(
         self, tunnel: Tunnel, remotes: Sequence[ObservedTunnel], at: str = "", *, all_leave: bool = False
