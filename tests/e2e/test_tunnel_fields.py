@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo.scene import SERVICE, WITHIN_S, Scene
-from demo.traffic import visit
+from demo.traffic import TUNNELS, steady_traffic, visit
 from demo.waiting import NotYetError, wait_for
 
 
@@ -32,3 +32,26 @@ async def test_each_hostname_of_a_tunnel_is_answered_and_all_of_them_go_with_it(
     assert [(one["hostname"], one["answeredBy"]) for one in told] == [(api, "LoadBalancer"), (docs, "CNAME")]
     await scene.delete("tunnel", "web")
     await scene.wait_nothing_remote()
+
+
+async def test_a_rotated_secret_replaces_every_connector_and_no_request_fails(scene: Scene) -> None:
+    async def uids() -> set[str]:
+        pods = await scene.stage.cluster.pods(scene.namespace, "tunnelpool.dev/tunnel=web")
+        return {pod["metadata"]["uid"] for pod in pods}
+
+    async def look() -> None:
+        told = (await scene.status("tunnels", "web")).get("rotated")
+        if told != "monday" or await uids() & before:
+            raise NotYetError(f"rotated: {told}")
+
+    await scene.tunnel(replicas=1, drainSeconds=2)
+    await scene.wait_current()
+    await wait_host(scene, scene.hostname)
+    before = await uids()
+    async with steady_traffic(scene.stage.edge.facts, scene.hostname, 20.0) as traffic:
+        await scene.stage.cluster.kubectl(
+            "annotate", "tunnel", "web", "tunnelpool.dev/rotate=monday", "--namespace", scene.namespace
+        )
+        await wait_for("new connectors alone", look, within_s=WITHIN_S)
+    assert traffic.samples
+    assert [one for one in traffic.samples if one.failed or one.source != TUNNELS] == []

@@ -22,10 +22,15 @@ TUNNEL_LABEL: Final = "tunnelpool.dev/tunnel"
 SLOT_LABEL: Final = "tunnelpool.dev/slot"
 HASH_ANNOTATION: Final = "tunnelpool.dev/applied"
 TUNNEL_ID_ANNOTATION: Final = "tunnelpool.dev/tunnel-id"
+ROTATE_ANNOTATION: Final = "tunnelpool.dev/rotate"
+"""On a Tunnel, set by its user: any new value asks for new secrets."""
+ROTATED_ANNOTATION: Final = "tunnelpool.dev/rotated"
+"""On the Secret and the pods of an origin: the value for which its secret was last replaced."""
 CONFIG_ANNOTATION: Final = "tunnelpool.dev/configuration"
 
 _METRICS_PORT: Final = 20241
 _FILES: Final = "/etc/tunnelpool"
+_ROTATION_LENGTH: Final = 253
 _GRACE_S: Final = 30
 """cloudflared's own grace period: how long open requests may last after it has unregistered."""
 
@@ -108,7 +113,16 @@ def _rule(tunnel: Tunnel, told: TunnelSpec | IngressRule, path: str | None = Non
     return rule
 
 
-def secret(tunnel: Tunnel, slot: int, tunnel_id: str, ca: str) -> FrozenObject:
+def rotation_asked(tunnel: Tunnel) -> str:
+    """Read the rotation that a Tunnel asks for; empty if it asks for none."""
+    return tunnel.metadata.annotations.get(ROTATE_ANNOTATION, "")[:_ROTATION_LENGTH]
+
+
+def _rotated(value: str) -> dict[str, str]:
+    return {ROTATED_ANNOTATION: value} if value else {}
+
+
+def secret(tunnel: Tunnel, slot: int, tunnel_id: str, ca: str, rotated: str = "") -> FrozenObject:
     """Build the Secret of one origin, without its token, which never passes through a plan."""
     manifest: dict[str, Any] = {
         "apiVersion": "v1",
@@ -119,6 +133,7 @@ def secret(tunnel: Tunnel, slot: int, tunnel_id: str, ca: str) -> FrozenObject:
             "annotations": {
                 TUNNEL_ID_ANNOTATION: tunnel_id,
                 CONFIG_ANNOTATION: fingerprint(thaw(ingress(tunnel))),
+                **_rotated(rotated),
             },
         },
         "type": "Opaque",
@@ -144,8 +159,10 @@ def disruption_budget(tunnel: Tunnel) -> FrozenObject:
     )
 
 
-def deployment(tunnel: Tunnel, slot: int, tunnel_id: str, defaults: ConnectorDefaults) -> FrozenObject:
-    """Build the Deployment of one origin."""
+def deployment(
+    tunnel: Tunnel, slot: int, tunnel_id: str, defaults: ConnectorDefaults, rotated: str = ""
+) -> FrozenObject:
+    """Build the Deployment of one origin; another `rotated` makes it start new pods before old ones end."""
     spec = tunnel.spec
     own = labels(tunnel.metadata.name, slot)
     pod = spec.pod_template
@@ -168,7 +185,7 @@ def deployment(tunnel: Tunnel, slot: int, tunnel_id: str, defaults: ConnectorDef
                 "template": {
                     "metadata": {
                         "labels": {**extra_labels, **own},
-                        "annotations": {**annotations, TUNNEL_ID_ANNOTATION: tunnel_id},
+                        "annotations": {**annotations, TUNNEL_ID_ANNOTATION: tunnel_id, **_rotated(rotated)},
                     },
                     "spec": _pod_spec(tunnel, slot, defaults),
                 },

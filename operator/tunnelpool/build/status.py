@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tunnelpool.build.health import pool_health, serving
 from tunnelpool.build.host import HostIntent, pool_names, winner
-from tunnelpool.build.manifests import child_name
+from tunnelpool.build.manifests import ROTATED_ANNOTATION, child_name
 from tunnelpool.build.pool import effective, requires_tls
 from tunnelpool.build.snapshot import (
     FurtherHost,
@@ -90,6 +90,9 @@ def tunnel_status(
         "origins": [_origin_status(snapshot, tunnel, slot) for slot in snapshot.slots if slot.remote],
         **_answering(snapshot),
     }
+    rotations = {_rotation(slot) for slot in staying}
+    if len(rotations) == 1 and any(rotations):
+        (fields["rotated"],) = rotations
     if snapshot.further:
         fields["furtherHosts"] = [
             {
@@ -100,6 +103,11 @@ def tunnel_status(
             for one in snapshot.further
         ]
     return _dump(tunnel, conditions, fields)
+
+
+def _rotation(slot: Slot) -> str:
+    annotations = (slot.secret or {"metadata": {}})["metadata"].get("annotations") or {}
+    return str(annotations.get(ROTATED_ANNOTATION, ""))
 
 
 def _answering(host: TunnelSnapshot | FurtherHost) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import secrets
 from collections.abc import Container, Hashable, Mapping
 from typing import Any, Final
 
@@ -31,9 +33,12 @@ from tunnelpool.plan.steps import (
     Delete,
     PutConfiguration,
     RemoteStep,
+    RotateSecret,
     Update,
 )
 
+_SECRET_BYTES: Final = 32
+"""The least that Cloudflare takes."""
 _LOG: Final = logging.getLogger(__name__)
 
 _SHOWS_OUT_OF_DATE: Final = (
@@ -74,6 +79,8 @@ class Writer:
                 await self._delete(step)
             case PutConfiguration():
                 await self._put_configuration(step)
+            case RotateSecret():
+                await self._rotate(step)
             case CloseConnections():
                 await self._close_connections(step)
 
@@ -140,6 +147,13 @@ class Writer:
         shelf = self._inventory.shelf(RemoteKind.TUNNEL)
         target = routes.TUNNEL_CONFIGURATION.at(account=self._account_id, id=step.tunnel_id)
         await self._call(shelf, "PUT", target, {"config": thaw(step.config)})
+
+    async def _rotate(self, step: RotateSecret) -> None:
+        """Send a secret that is kept nowhere: connectors get it in the token that Cloudflare hands out."""
+        shelf = self._inventory.shelf(RemoteKind.TUNNEL)
+        target = routes.ITEMS[RemoteKind.TUNNEL].at(account=self._account_id, id=step.tunnel_id)
+        fresh = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+        await self._call(shelf, "PATCH", target, {"tunnel_secret": fresh})
 
     async def _close_connections(self, step: CloseConnections) -> None:
         shelf = self._inventory.shelf(RemoteKind.TUNNEL)

@@ -41,6 +41,7 @@ from tunnelpool.plan.steps import (
     Delete,
     DeleteObject,
     PutConfiguration,
+    RotateSecret,
     SetFinalizer,
     Step,
     Update,
@@ -168,7 +169,7 @@ class Controller:
 
     async def _execute(self, key: Key, step: Step, decision: Decision) -> None:
         _log.info("%s", describe(step), extra={"key": str(key)})
-        if isinstance(step, (Create, Update, Delete, PutConfiguration, CloseConnections)):
+        if isinstance(step, (Create, Update, Delete, PutConfiguration, RotateSecret, CloseConnections)):
             if decision.cloud is None:
                 raise ValueError("a remote step without an account")
             await decision.cloud.execute(step)

@@ -12,6 +12,7 @@ from tunnelpool.plan.steps import (
     Delete,
     DeleteObject,
     PutConfiguration,
+    RotateSecret,
     SetFinalizer,
     Step,
     Update,
@@ -31,6 +32,8 @@ def describe(step: Step) -> str:
             return f"delete {kind} '{name}'"
         case PutConfiguration(name=name):
             return f"put the configuration of tunnel '{name}'"
+        case RotateSecret(name=name):
+            return f"give tunnel '{name}' a new secret"
         case CloseConnections(name=name):
             return f"close the connections of tunnel '{name}'"
         case CreateObject(manifest=manifest):
@@ -55,6 +58,8 @@ def kind_of(step: Step) -> str:
             return kind.name.lower()
         case PutConfiguration():
             return "configuration"
+        case RotateSecret():
+            return "secret"
         case CloseConnections():
             return "connections"
         case CreateObject(manifest=manifest) | ApplyObject(manifest=manifest):
@@ -70,7 +75,7 @@ def action_of(step: Step) -> str:
     match step:
         case Create() | CreateObject():
             return "create"
-        case Update() | PutConfiguration() | ApplyObject() | WriteConnectorSecret():
+        case Update() | PutConfiguration() | RotateSecret() | ApplyObject() | WriteConnectorSecret():
             return "update"
         case Delete() | CloseConnections() | DeleteObject():
             return "delete"

@@ -56,6 +56,14 @@ class PutConfiguration:
 
 
 @dataclass(frozen=True, slots=True)
+class RotateSecret:
+    """Give a tunnel a new secret, which no step holds: connectors that run keep their connections."""
+
+    tunnel_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CloseConnections:
     """Clean up the connections of a tunnel whose connectors have ended."""
 
@@ -114,6 +122,6 @@ class SetFinalizer:
     """The complete list as it shall be."""
 
 
-RemoteStep: TypeAlias = Create | Update | Delete | PutConfiguration | CloseConnections
+RemoteStep: TypeAlias = Create | Update | Delete | PutConfiguration | RotateSecret | CloseConnections
 ClusterStep: TypeAlias = CreateObject | ApplyObject | WriteConnectorSecret | DeleteObject | SetFinalizer
 Step: TypeAlias = RemoteStep | ClusterStep

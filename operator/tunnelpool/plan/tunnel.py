@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from tunnelpool.build.manifests import (
     CONFIG_ANNOTATION,
     HASH_ANNOTATION,
+    ROTATED_ANNOTATION,
     TUNNEL_ID_ANNOTATION,
     deployment,
     disruption_budget,
     fingerprint,
     ingress,
+    rotation_asked,
     secret,
 )
 from tunnelpool.build.ownership import disowned, is_ours
@@ -37,6 +39,7 @@ from tunnelpool.plan.steps import (
     DeleteObject,
     ObjectRef,
     PutConfiguration,
+    RotateSecret,
     Step,
     WriteConnectorSecret,
 )
@@ -102,10 +105,14 @@ def _provide(tunnel: Tunnel, slot: Slot, site: Site) -> Iterator[Step]:
     if not current or written.get(CONFIG_ANNOTATION) != fingerprint(thaw(config)):
         yield PutConfiguration(tunnel_id, name, config)
     # The annotation on the Secret says which configuration was put: there is no listing of them.
-    wish = secret(tunnel, slot.index, tunnel_id, site.connector.ca)
+    done = written.get(ROTATED_ANNOTATION, "")
+    rotated = rotation_asked(tunnel) or done
+    if current and rotated != done:
+        yield RotateSecret(tunnel_id, name)
+    wish = secret(tunnel, slot.index, tunnel_id, site.connector.ca, rotated)
     if not current or not _is_applied(wish, slot.secret):
         yield WriteConnectorSecret(wish, tunnel_id, exists=slot.secret is not None)
-    yield from _apply(deployment(tunnel, slot.index, tunnel_id, site.connector), slot.deployment)
+    yield from _apply(deployment(tunnel, slot.index, tunnel_id, site.connector, rotated), slot.deployment)
 
 
 def _remove(snapshot: TunnelSnapshot, slot: Slot) -> Iterator[Step]:

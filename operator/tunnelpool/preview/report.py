@@ -19,6 +19,7 @@ from tunnelpool.plan.steps import (
     Delete,
     DeleteObject,
     PutConfiguration,
+    RotateSecret,
     SetFinalizer,
     Step,
     Update,
@@ -82,7 +83,7 @@ def action_in_plan(step: Step) -> str:
 
 def side_of(step: Step) -> str:
     """Name the API that a step is for."""
-    remote = isinstance(step, (Create, Update, Delete, PutConfiguration, CloseConnections))
+    remote = isinstance(step, (Create, Update, Delete, PutConfiguration, RotateSecret, CloseConnections))
     return CLOUDFLARE if remote else CLUSTER
 
 
@@ -94,7 +95,7 @@ def name_of(step: Step) -> str:
         case Delete(name=name):
             mark = read_mark(name)
             return mark.of.removeprefix("monitor/") if mark and mark.of else name
-        case PutConfiguration(name=name) | CloseConnections(name=name):
+        case PutConfiguration(name=name) | RotateSecret(name=name) | CloseConnections(name=name):
             return name
         case CreateObject(manifest) | ApplyObject(manifest) | WriteConnectorSecret(manifest):
             meta = thaw(manifest)["metadata"]

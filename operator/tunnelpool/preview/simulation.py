@@ -35,6 +35,7 @@ from tunnelpool.plan.steps import (
     Create,
     Delete,
     PutConfiguration,
+    RotateSecret,
     Step,
     Update,
     WriteConnectorSecret,
@@ -203,7 +204,7 @@ class Simulation:
 
     async def _do(self, step: Step, decision: Decision) -> tuple[FieldChange, ...]:
         """Change the simulated world; answer with what that changes, field by field."""
-        if isinstance(step, (Create, Update, Delete, PutConfiguration, CloseConnections)):
+        if isinstance(step, (Create, Update, Delete, PutConfiguration, RotateSecret, CloseConnections)):
             if decision.cloud is None:
                 raise ValueError("a remote step without an account")
             await decision.cloud.execute(step)

@@ -43,7 +43,15 @@ from tunnelpool.domain.remote import (
     Zone,
 )
 from tunnelpool.engine.ports import Account, Changed, Clock
-from tunnelpool.plan.steps import CloseConnections, Create, Delete, PutConfiguration, RemoteStep, Update
+from tunnelpool.plan.steps import (
+    CloseConnections,
+    Create,
+    Delete,
+    PutConfiguration,
+    RemoteStep,
+    RotateSecret,
+    Update,
+)
 
 ACCOUNT_ID = "a" * 32
 TOKEN = "a-token-that-opens-it"
@@ -70,6 +78,8 @@ class RemoteAccount:
         self.ssl_mode: str | None = "strict"
         self.objects: dict[str, Observed[Any]] = {}
         self.configurations: dict[str, FrozenJson] = {}
+        self.secrets: dict[str, int] = {}
+        """How often the secret of a tunnel was replaced."""
         self.log: list[RemoteStep] = []
         self.trip: Trip = _pass
         self.unreachable_addresses: set[str] = set()
@@ -218,6 +228,9 @@ class RemoteAccount:
             case PutConfiguration(tunnel_id=id_, config=config):
                 self._existing(id_)
                 self.configurations[id_] = config
+            case RotateSecret(tunnel_id=id_):
+                self._existing(id_)
+                self.secrets[id_] = self.secrets.get(id_, 0) + 1
             case CloseConnections(tunnel_id=id_):
                 self._existing(id_)
         self.log.append(step)
@@ -338,7 +351,8 @@ class KeptCloud:
         self._ask("token")
         if tunnel_id not in self._remote.objects:
             raise NotFoundError("it is gone", status=404)
-        return f"token-of-{tunnel_id}"
+        times = self._remote.secrets.get(tunnel_id, 0)
+        return f"token-of-{tunnel_id}" + (f"-{times}" if times else "")
 
     async def execute(self, step: RemoteStep) -> None:
         """Carry out one step and write its answer through."""

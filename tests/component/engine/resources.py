@@ -45,6 +45,14 @@ def patch(world: World, kind: str, name: str, **fields: Any) -> None:
     world.cluster.apply(kind, name, {field: value for field, value in spec.items() if value is not None})
 
 
+def annotate(world: World, kind: str, name: str, **annotations: str) -> None:
+    """Set the annotations of a resource, `tunnelpool.dev/` before each."""
+    raw = world.cluster.get(kind, name)
+    assert raw is not None
+    given = {f"tunnelpool.dev/{key}": value for key, value in annotations.items()}
+    world.cluster.write({**raw, "metadata": {**raw["metadata"], "annotations": given}})
+
+
 def delete_all(world: World) -> None:
     """Delete every custom resource."""
     for raw in world.cluster.all(*KINDS):

@@ -21,7 +21,15 @@ from tunnelpool.domain.errors import (
 )
 from tunnelpool.domain.json import freeze
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Origin, Pool, RemoteKind, Tunnel
-from tunnelpool.plan.steps import Change, CloseConnections, Create, Delete, PutConfiguration, Update
+from tunnelpool.plan.steps import (
+    Change,
+    CloseConnections,
+    Create,
+    Delete,
+    PutConfiguration,
+    RotateSecret,
+    Update,
+)
 
 POOL = Pool("refusals", (Origin("a", "192.0.2.9"),), check_regions=("WNAM",))
 
@@ -129,6 +137,15 @@ async def test_a_tunnel_is_configured_and_hands_its_token_out(cloud: CloudAccoun
     bad = freeze({"ingress": [{"hostname": "www.example.com", "service": "http://web"}]})
     with pytest.raises(InvalidError, match="the last ingress rule of a tunnel must match everything"):
         await cloud.execute(PutConfiguration(tunnel.id, "web", bad))
+
+
+async def test_a_tunnel_that_gets_a_new_secret_hands_another_token_out(cloud: CloudAccount) -> None:
+    await cloud.execute(Create(Tunnel("web")))
+    (tunnel,) = await cloud.tunnels()
+    before = await cloud.token(tunnel.id)
+    await cloud.execute(RotateSecret(tunnel.id, "web"))
+    assert await cloud.token(tunnel.id) != before
+    assert await cloud.tunnels(fresh=True) == (tunnel,)
 
 
 async def test_zones_and_their_ssl_mode_are_read(cloud: CloudAccount, edge: Any) -> None:

@@ -196,6 +196,9 @@ class TunnelStatus(Status):
     """The pool that was joined."""
     load_balancer: TunnelLoadBalancerStatus | None = None
     """The load balancer of the hostname."""
+    rotated: StatusName | None = None
+    """The value of the annotation `tunnelpool.dev/rotate` for which the secrets of all tunnels were last
+    replaced. Any new value of it asks for new secrets; connectors are replaced before the old ones stop."""
     further_hosts: tuple[TunnelFurtherHost, ...] = Field(
         default=(),
         max_length=32,
