@@ -47,6 +47,10 @@ class Settings(BaseModel):
     """PEM file of the certificate authority of a local edge; empty for the built-in ones."""
     fast_failover: bool = True
     """Whether an origin whose connector has ended is taken out at once, before the health check sees it."""
+    mass_deletion: bool = False
+    """Whether objects at Cloudflare whose resources are gone without having waited for them are deleted
+    however many they are. If not, they are held and the log says so, if they are more than three and more
+    than a fifth of all that is ours."""
     workers: int = Field(default=8, ge=1, le=64)
     """How many resources are worked on at a time."""
     listen: str = Field(default="127.0.0.1:8080", pattern=r"^\S+:\d+$")

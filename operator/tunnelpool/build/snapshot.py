@@ -48,6 +48,8 @@ class Site:
     owner: Owner
     connector: ConnectorDefaults
     fast_failover: bool = True
+    mass_deletion: bool = False
+    """Whether remains are deleted however many they are."""
 
 
 class Running(Enum):

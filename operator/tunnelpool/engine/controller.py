@@ -57,11 +57,18 @@ _REFUSED_S: Final = 60.0
 """How soon what was refused is tried again: a dashboard may have been used meanwhile."""
 
 
+_HELD: Final = (
+    "not deleted: %d of %d objects at Cloudflare carry our mark and belong to no resource, too many to be "
+    "meant; apply the resources again, or set massDeletion (TUNNELPOOL_MASS_DELETION) to true to have all of "
+    "them deleted"
+)
+
+
 class Meter(Protocol):
     """What the controller counts."""
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:
-        """Count one reconciliation: `ok`, `waiting`, `refused`, `retry` or `bug`."""
+        """Count one reconciliation: `ok`, `waiting`, `held`, `refused`, `retry` or `bug`."""
 
     def stepped(self, step: Step) -> None:
         """Count one step that was carried out."""
@@ -147,6 +154,10 @@ class Controller:
             return "retry"
         self._backoff.reset(key)
         self._again(key, decision)
+        if decision.held is not None:
+            held = decision.held
+            _log.warning(_HELD, held.remains, held.owned, extra={"key": str(key)})
+            return "held"
         return "ok" if decision.problem is None else "waiting"
 
     async def _first_touch(self, key: Key, decision: Decision) -> Decision:

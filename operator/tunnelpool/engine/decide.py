@@ -29,12 +29,15 @@ from tunnelpool.engine.asking import Asking
 from tunnelpool.engine.deletion import deleting, guarded, held_by_pool, origins_of
 from tunnelpool.engine.drift import reported, with_drift
 from tunnelpool.engine.gather.gatherer import Gatherer
+from tunnelpool.engine.gather.remains import Census
 from tunnelpool.engine.ports import Clock, Cloud
 from tunnelpool.engine.topology import Topology
 from tunnelpool.plan import remote as remote_plan
 from tunnelpool.plan import tunnel as tunnel_plan
-from tunnelpool.plan.steps import Step
+from tunnelpool.plan.steps import Delete, Step
 
+HELD_S: Final = 300.0
+"""How soon it is counted again what the brake has held: resources may have come back."""
 ABANDONED_S: Final = 30.0
 """How soon a pool that nobody claims is looked at again while a load balancer of ours refers to it."""
 
@@ -61,6 +64,8 @@ class Decision:
     """Whom a write concerns that the resources do not tell of: a Tunnel that has left the pool."""
     abandoned: frozenset[Key] = frozenset()
     """What nobody claims any more and has to go first, found in passing."""
+    held: Census | None = None
+    """The brake: nothing is done, since the key is one of too many that belong to nobody."""
 
 
 class Decider:
@@ -91,6 +96,15 @@ class Decider:
         unreadable = self._topology.unreadable(key)
         if unreadable:
             return self._left_alone(unreadable)
+        decision = await self._look(key)
+        if self._site.mass_deletion or not any(isinstance(step, Delete) for step in decision.steps):
+            return decision
+        census = await self._gatherer.remains.held(key)
+        if census is None:
+            return decision
+        return Decision(cloud=decision.cloud, recheck_s=HELD_S, held=census)
+
+    async def _look(self, key: Key) -> Decision:
         match key:
             case TunnelKey():
                 return await self._tunnel(key)

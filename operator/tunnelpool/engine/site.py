@@ -21,4 +21,4 @@ def site_of(settings: Settings, owner: Owner, ca: str) -> Site:
         edge=settings.connector_edge,
         ca=ca,
     )
-    return Site(owner, connector, fast_failover=settings.fast_failover)
+    return Site(owner, connector, fast_failover=settings.fast_failover, mass_deletion=settings.mass_deletion)

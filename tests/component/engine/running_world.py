@@ -77,10 +77,15 @@ class Operator:
     """One process of the operator: everything that it knows ends with it."""
 
     def __init__(
-        self, cluster: SmallCluster, remotes: dict[str, RemoteAccount], *, fast_failover: bool = True
+        self,
+        cluster: SmallCluster,
+        remotes: dict[str, RemoteAccount],
+        *,
+        fast_failover: bool = True,
+        mass_deletion: bool = False,
     ) -> None:
         clock = LoopClock()
-        site = Site(OWNER, ConnectorDefaults("cloudflared:test"), fast_failover)
+        site = Site(OWNER, ConnectorDefaults("cloudflared:test"), fast_failover, mass_deletion)
         self._cluster = cluster
         self.meter = Meter()
         self.failures: dict[Key, Problem] = {}
@@ -154,6 +159,7 @@ class World:
         self.cluster = SmallCluster(clock)
         self.pods = Pods(self.cluster, self.remote)
         self.fast_failover = True
+        self.mass_deletion = False
         self.operator: Operator | None = None
         self._running: asyncio.Task[None] | None = None
         self._prober: asyncio.Task[None] | None = None
@@ -178,7 +184,12 @@ class World:
 
     async def start(self) -> Operator:
         """Start a fresh operator."""
-        self.operator = Operator(self.cluster, self.remotes, fast_failover=self.fast_failover)
+        self.operator = Operator(
+            self.cluster,
+            self.remotes,
+            fast_failover=self.fast_failover,
+            mass_deletion=self.mass_deletion,
+        )
         self._running = asyncio.get_running_loop().create_task(self.operator.run())
         return self.operator
 

@@ -141,6 +141,7 @@ def test_values_become_the_environment_of_the_operator(render: Render) -> None:
         "TUNNELPOOL_CONNECTOR_PROTOCOL": "auto",
         "TUNNELPOOL_CONNECTOR_EDGE": "",
         "TUNNELPOOL_FAST_FAILOVER": "true",
+        "TUNNELPOOL_MASS_DELETION": "false",
         "TUNNELPOOL_LOG_FORMAT": "json",
         "TUNNELPOOL_LOG_LEVEL": "info",
     }

@@ -13,6 +13,7 @@ from tunnelpool.engine.gather.hosts import Hosts
 from tunnelpool.engine.gather.monitors import Monitors
 from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.gather.pools import Pools
+from tunnelpool.engine.gather.remains import Remains
 from tunnelpool.engine.gather.tunnels import Tunnels
 from tunnelpool.engine.ports import Cloud
 from tunnelpool.engine.topology import Topology
@@ -26,6 +27,7 @@ class Gatherer:
     ) -> None:
         accounts = Accounts(topology, credentials)
         origins = Origins(topology.store, connectors, site)
+        self.remains = Remains(topology, credentials, site)
         self._monitors = Monitors(topology, accounts, site)
         self._pools = Pools(topology, accounts, origins, self._monitors, site)
         self._hosts = Hosts(topology, accounts, origins, self._pools)
