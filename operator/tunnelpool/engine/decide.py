@@ -307,7 +307,9 @@ class Decider:
             statuses.append(StatusWrite("LoadBalancer", raw, status))
             derived = any(not member.tunnel.deleting for member in snapshot.members)
             there = snapshot.observed is not None and is_ours(snapshot.observed.value, self._site.owner)
-            done = snapshot.problem is None and (derived or not there)
+            others = any(not one.deleting for one in snapshot.load_balancers if one is not balancer)
+            elsewhere = balancer.metadata.namespace != snapshot.namespace
+            done = snapshot.problem is None and (derived or others or elsewhere or not there)
             steps = guarded(balancer, raw, steps, done=done)
         concerned = frozenset(snapshot.referred)
         return Decision(steps, tuple(statuses), cloud, self._asking.next_s(key), problem, concerned)
