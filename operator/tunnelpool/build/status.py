@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tunnelpool.build.health import pool_health, serving
 from tunnelpool.build.host import HostIntent, pool_names, winner
-from tunnelpool.build.manifests import ROTATED_ANNOTATION, child_name
+from tunnelpool.build.manifests import ROTATED_ANNOTATION, child_name, shared
 from tunnelpool.build.pool import effective, requires_tls
 from tunnelpool.build.snapshot import (
     FurtherHost,
@@ -290,6 +290,7 @@ def _origin_status(snapshot: TunnelSnapshot, tunnel: Tunnel, slot: Slot) -> dict
 
 
 def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int) -> Problem | None:
+    tunnel = snapshot.tunnel
     if any(slot.leaving for slot in snapshot.slots):
         return Problem(Reason.DRAINING, "an origin that is no longer wanted is on its way out")
     if not staying:
@@ -300,6 +301,11 @@ def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int)
         return Problem(
             Reason.WAITING_FOR_CONNECTORS, f"{connected} of {len(staying)} origins have a ready connector"
         )
+    if tunnel is not None and shared(tunnel):
+        ready = sum(slot.ready_pods for slot in staying)
+        if ready < tunnel.spec.replicas:
+            message = f"{ready} of {tunnel.spec.replicas} connectors of the one origin are ready"
+            return Problem(Reason.WAITING_FOR_CONNECTORS, message)
     if snapshot.pool is not None and _registered(snapshot.pool, staying) < len(staying):
         if snapshot.pool.lbpool is not None and snapshot.pool.lbpool.suspended:
             return suspended(snapshot.pool.lbpool)

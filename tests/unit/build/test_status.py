@@ -204,6 +204,17 @@ def test_a_tunnel_that_is_not_in_order_says_why(shot: TunnelSnapshot, expected: 
     assert "Reconciling" in conditions(status)
 
 
+@pytest.mark.parametrize(("ready_pods", "expected"), [(1, Reason.WAITING_FOR_CONNECTORS), (2, Reason.READY)])
+def test_a_shared_origin_waits_for_each_of_its_connectors(ready_pods: int, expected: Reason) -> None:
+    shown = existing(member(slot(0)))
+    pool = PoolView("my-pool", observed=shown)
+    shot = tunnel_shot(replace(slot(0), pods=2, ready_pods=ready_pods), pools=(shown,), pool=pool)
+    owner = tunnel(registration="Shared", replicas=2)
+    status = tunnel_status(replace(shot, tunnel=owner), owner, None, NOW)
+    (found,) = [one for one in status["conditions"] if one["type"] == "Ready"]
+    assert found["reason"] == expected
+
+
 def test_the_state_of_an_origin_tells_who_has_taken_it_out() -> None:
     whole = member(slot(0), slot(1), slot(2, leaving=True))
     for shown, expected in (
