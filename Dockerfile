@@ -1,5 +1,5 @@
-# The operator's image: Python, the locked dependencies and operator/, nothing of the local edge.
 # syntax=docker/dockerfile:1
+# The operator's image: Python, the locked dependencies and operator/, nothing of the local edge.
 ARG PYTHON=docker.io/library/python:3.13.9-slim-trixie
 
 FROM ${PYTHON} AS build

@@ -80,7 +80,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group(help=__doc__)
+@click.group()
 def main() -> None:
     """Run a Kubernetes cluster of local processes."""
     logging.basicConfig(level=logging.WARNING, format="devcluster: %(message)s", stream=sys.stderr)

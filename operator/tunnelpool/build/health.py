@@ -1,4 +1,4 @@
-"""The health of a pool and who serves, as Cloudflare decides it (health §8.4-8.6 of the product's docs).
+"""The health of a pool and who serves, as Cloudflare decides it.
 
 https://developers.cloudflare.com/load-balancing/understand-basics/health-details/
 """
