@@ -33,6 +33,7 @@ play: $(STAMP) ## the same cluster and edge, kept up for you to try things on
 .PHONY: test
 test: $(STAMP) ## everything: lint, types, import contracts, all tests
 	@tools/timed.sh "make lint" $(MAKE) --no-print-directory lint
+	@tools/timed.sh "building etcd, Kubernetes and helm" $(BIN)/python -m devcluster build etcd kubernetes helm
 	@tools/timed.sh "make test" $(BIN)/python tools/run_tests.py
 
 .PHONY: test-unit
