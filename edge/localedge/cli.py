@@ -30,6 +30,6 @@ class _LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=_LazyGroup)
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Run a stand-in for Cloudflare's side of tunnels and load balancing, on this machine."""

@@ -47,7 +47,7 @@ def _lag(name: str, default: float, what: str) -> Callable[..., Any]:
     )
 
 
-@click.command()
+@click.command(short_help="Serve the REST API, tunnels, monitors and visitors.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @_port("api", "the REST API and of /_edge")
 @_port("http", "the visitors' plain HTTP")

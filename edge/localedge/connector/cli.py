@@ -83,7 +83,7 @@ class _ZerologFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-@click.group()
+@click.group(short_help="Stand in for cloudflared, with its flags.")
 @click.version_option(
     stand_in_version(),
     prog_name="localedge connector",

@@ -39,7 +39,7 @@ def run() -> None:
     sys.exit(asyncio.run(run_operator(settings)))
 
 
-@main.command()
+@main.command(short_help="Print the CustomResourceDefinitions.")
 def crds() -> None:
     """Print the CustomResourceDefinitions, for `kubectl apply --server-side -f -`."""
     click.echo("---\n".join(render().values()), nl=False)

@@ -9,7 +9,7 @@ import click
 from tunnelpool.cli.terminal import failing_by, kubeconfig_option, operator_namespace_option
 
 
-@click.command()
+@click.command(short_help="Lift the operator's finalizers where it is gone.")
 @click.option("--namespace", "-n", default="", help="Namespace whose resources are released.")
 @click.option("--all", "everywhere", is_flag=True, help="Release the resources of all namespaces.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -11,7 +11,7 @@ import click
 from tunnelpool.cli.terminal import failing_by, kubeconfig_option, output_option, paint
 
 
-@click.command()
+@click.command(short_help="Print host names, their pools and origins.")
 @click.option("--namespace", "-n", default="", help="Namespace to show. Default: the one of kubectl.")
 @click.option("--all-namespaces", "-A", is_flag=True, help="Show all namespaces.")
 @click.option("--watch", "-w", is_flag=True, help="Show it again whenever it has changed, until Ctrl-C.")
