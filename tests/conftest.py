@@ -8,6 +8,6 @@ import hypothesis
 # one on the spot that nobody ever closes, and warnings are errors here.
 asyncio.set_event_loop(None)
 
-# How fast an example runs says something about the machine, not about the code: speed is measured in bench/.
+# How fast an example runs says something about the machine, not about the code.
 hypothesis.settings.register_profile("tunnelpool", deadline=None)
 hypothesis.settings.load_profile("tunnelpool")
