@@ -26,7 +26,7 @@ from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.engine.asking import Asking
-from tunnelpool.engine.deletion import deleting, guarded, held_by_pool, origins_of
+from tunnelpool.engine.deletion import deleting, deleting_pool, guarded, held_by_pool, origins_of
 from tunnelpool.engine.drift import reported, with_drift
 from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.gather.remains import Census
@@ -245,13 +245,7 @@ class Decider:
             raw = snapshot.raws.get(_place(lbpool))
             if raw is None:
                 continue
-            own: Problem | None = problem
-            if lbpool.deleting:
-                own = deleting(None, (f"pool '{snapshot.name}'",))
-                if snapshot.referrers and not snapshot.members:
-                    names = ", ".join(f"'{one.value.name}'" for one in snapshot.referrers)
-                    message = f"load balancer {names} still refers to it: delete or change that first"
-                    own = Problem(Reason.DELETION_BLOCKED, message)
+            own = deleting_pool(snapshot) if lbpool.deleting else problem
             status = lbpool_status(snapshot, lbpool, own, self._now())
             if lbpool is described:
                 status = with_drift(status, lbpool, drift, self._now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tunnelpool.build.snapshot import FINALIZER, Raw, Slot, TunnelSnapshot
+from tunnelpool.build.snapshot import FINALIZER, PoolSnapshot, Raw, Slot, TunnelSnapshot
 from tunnelpool.crd.base import Resource
 from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.plan.finalizer import add_finalizer, remove_finalizer
@@ -38,6 +38,15 @@ def deleting(problem: Problem | None, left: tuple[str, ...]) -> Problem:
         return Problem(Reason.DELETION_BLOCKED, message)
     what = ", ".join(left)
     return Problem(Reason.DELETING, f"still there: {what}" if what else "everything of it is gone")
+
+
+def deleting_pool(snapshot: PoolSnapshot) -> Problem:
+    """Say what the deletion of an LBPool waits for."""
+    if snapshot.referrers and not snapshot.members:
+        names = ", ".join(f"'{one.value.name}'" for one in snapshot.referrers)
+        message = f"load balancer {names} still refers to it: delete or change that first"
+        return Problem(Reason.DELETION_BLOCKED, message)
+    return deleting(None, (f"pool '{snapshot.name}'",))
 
 
 def held_by_pool(snapshot: TunnelSnapshot) -> Problem | None:
