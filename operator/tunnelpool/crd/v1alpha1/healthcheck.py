@@ -109,7 +109,8 @@ class HealthCheckSpec(DriftingSpec):
     """Further headers of the request, each with its values; http and https only."""
     host_header: Hostname | None = None
     """Host header of the request, for origins without one of their own: origins of Tunnels are probed with
-    their Tunnel's hostname. http and https only. Default: the origin's address."""
+    their Tunnel's hostname. http and https only. Default: the hostname of the Tunnels in its pools, if they
+    have the same, else the origin's address."""
     follow_redirects: bool = False
     """Whether redirects are followed; http and https only."""
     allow_insecure: bool = False

@@ -106,7 +106,8 @@ class SessionAffinityAttributes(Model):
     secure: Literal["Auto", "Always", "Never"] = "Auto"
     """Secure attribute of the cookie. `Auto`: set where the zone always uses HTTPS."""
     drain_duration_seconds: int | None = Field(default=None, ge=0, le=86400)
-    """How long sessions stay on an origin that was disabled, in seconds."""
+    """How long sessions stay on an origin that was disabled, in seconds. An origin that leaves for good, with
+    its Tunnel or a replica, is gone after the Tunnel's `drainSeconds`."""
     zero_downtime_failover: Literal["none", "temporary", "sticky"] = "none"
     """Where a session goes whose origin cannot be reached. `temporary`: elsewhere for this request. `sticky`:
     elsewhere for good. `none`: nowhere, the visitor gets the error."""
