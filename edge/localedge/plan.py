@@ -1,4 +1,4 @@
-"""What an account may do: the limits of Cloudflare's plans (`docs`: load balancing, limits)."""
+"""What an account may do: the limits of Cloudflare's plans (Load Balancing)."""
 
 from __future__ import annotations
 
@@ -38,54 +38,43 @@ class Plan:
         return replace(self, pools=0, origins=0, load_balancers=0)
 
 
-_SELF_SERVICE_STEERING = frozenset({"off", "random"})
-
+_PRO = Plan(
+    PlanName.PRO,
+    min_interval_s=60,
+    pools=20,
+    origins=20,
+    load_balancers=20,
+    monitors=30,
+    steering_policies=frozenset({"off", "random"}),
+    may_probe_everywhere=False,
+    rules=1,
+    affinity_headers=1,
+)
+# By contract; these are large enough for any test and still end.
+_ENTERPRISE = Plan(
+    PlanName.ENTERPRISE,
+    min_interval_s=10,
+    pools=5_000,
+    origins=50_000,
+    load_balancers=5_000,
+    monitors=7_500,
+    steering_policies=frozenset(
+        {
+            "off",
+            "geo",
+            "random",
+            "dynamic_latency",
+            "proximity",
+            "least_outstanding_requests",
+            "least_connections",
+        }
+    ),
+    may_probe_everywhere=True,
+    rules=1_000,
+    affinity_headers=5,
+)
 PLANS: dict[PlanName, Plan] = {
-    PlanName.PRO: Plan(
-        PlanName.PRO,
-        60,
-        20,
-        20,
-        20,
-        30,
-        _SELF_SERVICE_STEERING,
-        may_probe_everywhere=False,
-        rules=1,
-        affinity_headers=1,
-    ),
-    PlanName.BUSINESS: Plan(
-        PlanName.BUSINESS,
-        15,
-        20,
-        20,
-        20,
-        30,
-        _SELF_SERVICE_STEERING,
-        may_probe_everywhere=False,
-        rules=1,
-        affinity_headers=1,
-    ),
-    # Enterprise is by contract; these are large enough for any test and still end.
-    PlanName.ENTERPRISE: Plan(
-        PlanName.ENTERPRISE,
-        10,
-        5_000,
-        50_000,
-        5_000,
-        7_500,
-        frozenset(
-            {
-                "off",
-                "geo",
-                "random",
-                "dynamic_latency",
-                "proximity",
-                "least_outstanding_requests",
-                "least_connections",
-            }
-        ),
-        may_probe_everywhere=True,
-        rules=1_000,
-        affinity_headers=5,
-    ),
+    PlanName.PRO: _PRO,
+    PlanName.BUSINESS: replace(_PRO, name=PlanName.BUSINESS, min_interval_s=15),
+    PlanName.ENTERPRISE: _ENTERPRISE,
 }
