@@ -1,7 +1,8 @@
 """Marks: how a remote object says whose it is.
 
 Monitors, pools and load balancers carry the mark at the end of their `description`, DNS records in
-their `comment`, tunnels in their name. An object without our mark is never changed or deleted.
+their `comment`, tunnels in their name. An object without our mark is never deleted; it is changed only where
+`adoption` allows it, and that change writes the mark.
 """
 
 from __future__ import annotations

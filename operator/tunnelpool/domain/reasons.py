@@ -86,11 +86,12 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "No zone of the account holds the hostname. Correct it, or use another account's token."
     ),
     Reason.HOSTNAME_IN_USE: (
-        "A DNS record or load balancer of that hostname exists which tunnelpool has not made. Delete or "
-        "rename it."
+        "A DNS record or load balancer of that hostname exists which this installation has not made. Delete or "
+        "rename it, or, if it carries no mark, let it be taken over by `adoption: IfUnowned`."
     ),
     Reason.NAME_IN_USE: (
-        "An object of that name exists which tunnelpool has not made. Delete it, or choose another name."
+        "An object of that name exists which this installation has not made. Delete it, choose another name, "
+        "or, if it carries no mark, let it be taken over by `adoption: IfUnowned`."
     ),
     Reason.CLUSTER_NAME_TAKEN: (
         "Objects of another cluster with the same `clusterName` exist. Give this installation another "
