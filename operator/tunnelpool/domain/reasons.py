@@ -86,8 +86,8 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "No zone of the account holds the hostname. Correct it, or use another account's token."
     ),
     Reason.HOSTNAME_IN_USE: (
-        "A DNS record or load balancer of that hostname exists which this installation has not made. Delete or "
-        "rename it, or, if it carries no mark, let it be taken over by `adoption: IfUnowned`."
+        "A DNS record or load balancer of that hostname exists which this installation has not made. Delete "
+        "or rename it, or, if it carries no mark, let it be taken over by `adoption: IfUnowned`."
     ),
     Reason.NAME_IN_USE: (
         "An object of that name exists which this installation has not made. Delete it, choose another name, "
