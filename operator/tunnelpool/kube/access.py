@@ -33,17 +33,27 @@ async def load_configuration(kubeconfig: str = "") -> Configuration:
             load_in_cluster: Any = config.load_incluster_config
             load_in_cluster(found)
         else:
+            files = path or default_kubeconfig()
+            if not kubeconfig_exists(files):
+                raise UnavailableError(
+                    f"no way to the Kubernetes API is configured: there is no '{files}'; --kubeconfig or "
+                    "KUBECONFIG names another"
+                )
             load_file: Any = config.load_kube_config
-            await load_file(
-                config_file=path or _usual_file(), client_configuration=found, persist_config=False
-            )
+            await load_file(config_file=files, client_configuration=found, persist_config=False)
     except (config.ConfigException, OSError) as error:
         raise UnavailableError(f"no way to the Kubernetes API is configured: {error}") from error
     return found
 
 
-def _usual_file() -> str:
+def default_kubeconfig() -> str:
+    """Name the kubeconfig that kubectl takes when none is given."""
     return str(Path.home() / ".kube" / "config")
+
+
+def kubeconfig_exists(files: str) -> bool:
+    """Tell whether one of the kubeconfigs is there; the client only logs that none is."""
+    return any(Path(file).expanduser().exists() for file in files.split(os.pathsep))
 
 
 class Access:

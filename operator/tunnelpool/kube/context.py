@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from kubernetes.aio import config
 
+from tunnelpool.kube.access import default_kubeconfig, kubeconfig_exists
+
 _POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT: Final = "default"
 
@@ -17,9 +19,12 @@ def usual_namespace(kubeconfig: str = "") -> str:
     path = kubeconfig or os.environ.get("KUBECONFIG", "")
     if not path and os.environ.get("KUBERNETES_SERVICE_HOST") and _POD.exists():
         return _POD.read_text().strip()
+    files = path or default_kubeconfig()
+    if not kubeconfig_exists(files):
+        return _DEFAULT
     try:
         listing: Any = config.list_kube_config_contexts
-        _, current = listing(path or str(Path.home() / ".kube" / "config"))
+        _, current = listing(files)
     except (config.ConfigException, OSError):
         return _DEFAULT
     context = (current or {}).get("context") or {}

@@ -184,11 +184,17 @@ def test_half_a_credential_is_refused(command_line: CommandLine) -> None:
     assert "CLOUDFLARE_ACCOUNT_ID must be set too" in result.stderr
 
 
-def test_no_cluster_at_all_says_so(command_line: CommandLine) -> None:
+def test_no_cluster_at_all_says_so_in_one_line(
+    command_line: CommandLine, caplog: pytest.LogCaptureFixture
+) -> None:
     command_line.environment["KUBECONFIG"] = "/nowhere"
     result = command_line("plan", "-f", "-", stdin=TUNNEL)
     assert result.exit_code == 1
-    assert "no way to the Kubernetes API is configured" in result.stderr
+    assert result.stderr == (
+        "Error: no way to the Kubernetes API is configured: there is no '/nowhere'; --kubeconfig or "
+        "KUBECONFIG names another\n"
+    )
+    assert not caplog.messages  # the client's own would come on top
 
 
 def test_who_may_list_one_namespace_only_is_told_what_is_not_seen(command_line: CommandLine) -> None:
