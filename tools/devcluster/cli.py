@@ -67,7 +67,13 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
             help="JSON: which command stands for which image.",
         ),
-        click.option("--isolation", type=click.Choice(["auto", "namespaces", "environment"]), default="auto"),
+        click.option(
+            "--isolation",
+            type=click.Choice(["auto", "namespaces", "environment"]),
+            default="auto",
+            show_default=True,
+            help="How containers are kept apart; auto takes namespaces where they are allowed.",
+        ),
         click.option(
             "--node-grace",
             type=click.IntRange(3),
