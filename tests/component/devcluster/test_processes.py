@@ -63,12 +63,12 @@ async def test_mounts_stand_at_paths_that_the_host_does_not_have(isolated: Path,
     hosts.write_text("127.9.9.9 web.shop.svc\n")
     script = (
         "cat /etc/nowhere/key /var/run/secrets/nowhere/deep/key; echo; cat /etc/hosts; "
-        "touch /etc/nowhere/y 2>/dev/null || echo readonly; echo z > /etc/nowhere/work/z; "
+        "touch /etc/nowhere/y 2>/dev/null || echo readonly; echo z > /etc/nowhere/inner/z; "
         "test -e /etc/passwd && test -d /proc/1 && test -r /usr && cat /proc/1/comm; ls -d /nowhere"
     )
     mounts = (
         Mount(str(hosts), "/etc/hosts"),
-        Mount(str(work), "/etc/nowhere/work"),
+        Mount(str(work), "/etc/nowhere/inner"),
         Mount(str(volume), "/etc/nowhere", readonly=True),
         Mount(str(volume), "/var/run/secrets/nowhere/deep", readonly=True),
         Mount(str(work), "/nowhere"),

@@ -125,12 +125,12 @@ def test_a_service_account_may_do_what_its_role_allows_and_nothing_else(space: N
 
 
 def test_init_containers_run_one_after_the_other_before_the_others(space: Namespace) -> None:
-    pod = script_pod("ordered", "cat /work/steps", spec={"restartPolicy": "Never"})
-    mount = [{"name": "work", "mountPath": "/work"}]
-    pod["spec"]["volumes"] = [{"name": "work", "emptyDir": {}}]
+    pod = script_pod("ordered", "cat /scratch/steps", spec={"restartPolicy": "Never"})
+    mount = [{"name": "scratch", "mountPath": "/scratch"}]
+    pod["spec"]["volumes"] = [{"name": "scratch", "emptyDir": {}}]
     pod["spec"]["containers"][0]["volumeMounts"] = mount
     pod["spec"]["initContainers"] = [
-        {**script_container(f"echo {step} >> /work/steps"), "name": step, "volumeMounts": mount}
+        {**script_container(f"echo {step} >> /scratch/steps"), "name": step, "volumeMounts": mount}
         for step in ("first", "second")
     ]
     space.apply(pod)
