@@ -40,6 +40,10 @@ test: $(STAMP) ## everything: lint, types, import contracts, all tests
 test-unit: $(STAMP) ## what needs no cluster: unit and component tests, in seconds
 	@$(BIN)/pytest tests/unit tests/component
 
+.PHONY: test-breaks
+test-breaks: $(STAMP) ## break each law in a copy, one line at a time, and see its tests turn red
+	@$(BIN)/python tests/breaks/run.py
+
 .PHONY: lint
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	@$(BIN)/ruff check --quiet .

@@ -1,0 +1,221 @@
+"""Make each break in a copy of the tree, run the tests that it names, and tell whether they are red.
+
+`make test-breaks` calls it; words as arguments select breaks by law (`7`) or by part of the name. The status
+is 1 if a break does not apply, or if one of its tests is not red. What is not committed counts: the copy
+is of the files that git knows, as they lie there.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import py_compile
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from law_breaks import ROOT, Break, DoesNotApplyError, load
+
+SOURCES: Final = ("operator", "edge", "tools")
+COPIES: Final = 2
+"""So many breaks are tried at once, each in a copy of its own."""
+TIMEOUT_S: Final = 20
+"""For one test: a mistake may have it wait for what never comes, which is red too."""
+ENOUGH_S: Final = 60
+"""For one run of pytest: a loop that never ends may swallow the limit of the test."""
+_FAILED: Final = 1
+"""pytest's status when tests ran and failed; others mean that they did not run."""
+
+
+class NotRunError(Exception):
+    """The tests could not be run at all, so that nothing is proved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of one break: the tests that are not red, or why it could not be tried."""
+
+    tried: Break
+    seconds: float
+    green: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def proved(self) -> bool:
+        """Whether every named test noticed."""
+        return not self.green and not self.trouble
+
+
+class Copy:
+    """A copy of the tree, in which tests see the copy and not what is installed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"],  # noqa: S607 - git is wherever PATH has it
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        sources = [str(folder / one) for one in SOURCES]
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sources),  # comes before the paths of the editable install
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        # By hash: a break of the same length within the same second would be overlooked by time and size.
+        for source in sources:
+            compileall.compile_dir(
+                source, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH
+            )
+        self._ensure_imported()
+
+    def not_red(self, one: Break) -> tuple[str, ...]:
+        """Make a break, run its tests, mend it; answer with those of its tests that did not fail.
+
+        Raises:
+            DoesNotApplyError: the file no longer holds the text.
+            NotRunError: the tests did not run.
+
+        """
+        path = self._folder / one.file
+        whole = path.read_text()
+        path.write_text(one.apply(whole))
+        try:
+            failed = self.failures(one.tests)
+        finally:
+            path.write_text(whole)
+        return tuple(test for test in one.tests if _key(test) not in failed)
+
+    def failures(self, tests: Iterable[str]) -> frozenset[tuple[str, str]]:
+        """Run tests; answer with module and name of those that failed.
+
+        Raises:
+            NotRunError: they did not run, or one ended by an error outside of it (a fixture, say).
+
+        """
+        report = self._folder / "report.xml"
+        report.unlink(missing_ok=True)
+        # The seed: whether a property test finds the mistake must not be luck.
+        options = [f"--junitxml={report}", f"--timeout={TIMEOUT_S}", "--hypothesis-seed=0", "--quiet"]
+        try:
+            done = subprocess.run(  # noqa: S603 - this very interpreter
+                [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, *tests],
+                cwd=self._folder,
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=ENOUGH_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise NotRunError(f"pytest did not end within {ENOUGH_S} s") from None
+        if done.returncode not in {0, _FAILED}:
+            raise NotRunError(f"pytest ended with {done.returncode}: {_last_line(done.stdout + done.stderr)}")
+        cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it just now
+        for case in cases:
+            error = case.find("error")
+            if error is not None:
+                raise NotRunError(f"{case.get('name')}: {error.get('message')}")
+        return frozenset(
+            (case.get("classname", ""), case.get("name", "").partition("[")[0])
+            for case in cases
+            if case.find("failure") is not None
+        )
+
+    def _ensure_imported(self) -> None:
+        for name in ("tunnelpool", "localedge", "devcluster"):
+            told = subprocess.run(  # noqa: S603 - likewise
+                [sys.executable, "-c", f"import {name}; print({name}.__file__)"],
+                cwd=self._folder,
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            if not Path(told.stdout.strip()).resolve().is_relative_to(self._folder.resolve()):
+                raise NotRunError(f"{name} is imported from {told.stdout.strip()}, not from the copy")
+
+
+def main(words: Sequence[str]) -> int:
+    """Try the selected breaks, print the table, and answer with the status."""
+    chosen = [one for one in load() if not words or any(_selects(word, one) for word in words)]
+    if not chosen:
+        _say("No break is called so.")
+        return 1
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="breaks-") as folder:
+        copies = [Copy(Path(folder) / str(number)) for number in range(COPIES)]
+        named = dict.fromkeys(test for one in chosen for test in one.tests)
+        already_red = copies[0].failures(named)
+        if already_red:
+            _say(f"Red without any break: {', '.join(sorted(name for _, name in already_red))}")
+            return 1
+        free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for copy in copies:
+            free.put(copy)
+        with ThreadPoolExecutor(COPIES) as pool:
+            verdicts: list[Verdict] = []
+            for verdict in pool.map(lambda one: _try(one, free), chosen):
+                verdicts.append(verdict)
+                _say(_row(verdict))
+    proved = sum(verdict.proved for verdict in verdicts)
+    _say(f"{proved} of {len(verdicts)} breaks turn their tests red ({time.monotonic() - started:.0f} s)")
+    return 0 if proved == len(verdicts) else 1
+
+
+def _try(one: Break, free: queue.SimpleQueue[Copy]) -> Verdict:
+    copy = free.get()
+    started = time.monotonic()
+    try:
+        green, trouble = copy.not_red(one), ""
+    except (DoesNotApplyError, NotRunError) as error:
+        green, trouble = (), str(error)
+    finally:
+        free.put(copy)
+    return Verdict(one, time.monotonic() - started, green, trouble)
+
+
+def _row(verdict: Verdict) -> str:
+    one = verdict.tried
+    red = len(one.tests) - len(verdict.green)
+    told = "red" if verdict.proved else verdict.trouble or f"GREEN: {', '.join(verdict.green)}"
+    count = "?" if verdict.trouble else str(red)
+    return f"law {one.law:>2} | {one.name:<62} | {count}/{len(one.tests)} | {verdict.seconds:4.1f} s | {told}"
+
+
+def _selects(word: str, one: Break) -> bool:
+    return word == str(one.law) if word.isdecimal() else word in one.name
+
+
+def _key(test: str) -> tuple[str, str]:
+    """Name a test as JUnit's format does: the module with dots, and the function without parameters."""
+    path, *_, name = test.split("::")
+    return path.removesuffix(".py").replace("/", "."), name.partition("[")[0]
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "without a word")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
