@@ -40,7 +40,8 @@ async def test_a_hostname_that_a_record_of_somebody_else_s_holds_is_left_to_them
     message = await scene.wait_reason("tunnels", "web", "HostnameInUse")
     assert message.startswith("a DNS record CNAME 'taken.example.com' to '")
     assert message.endswith(
-        "exists at Cloudflare and was not made by tunnelpool: delete it or choose another name"
+        "exists at Cloudflare and was not made by tunnelpool: delete it or choose another name, "
+        "or set `adoption` to 'IfUnowned'"
     )
     assert not scene.stage.decoys.harmed(await scene.stage.edge.state())
 
