@@ -1,8 +1,7 @@
 """All tests in two halves at once, one for each of two cores; called by `make test`.
 
 The end-to-end tests mostly wait for real lags; the others compute beside them. The second half's output
-follows the first's, so that neither is torn. Not a shell's `&`: what a shell puts into the background
-ignores SIGINT, and there are tests of what SIGINT does.
+follows the first's, so that neither is torn. Ctrl-C ends both.
 """
 
 import subprocess
