@@ -117,7 +117,7 @@ from pathlib import Path
 from devcluster.toolchain.build import ensure_built
 from devcluster.toolchain.recipe import Recipe
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs the tests in the background
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us may ignore it
 recipe = Recipe("thing", Path({str(recipe.folder)!r}), ("example.com/thing/cmd/tool",), "example.com/thing")
 ensure_built(recipe, Path({str(cache)!r}), lambda _: Path({str(script)!r}))
 """
