@@ -36,6 +36,10 @@ test: $(STAMP) ## everything: lint, types, import contracts, all tests
 	@tools/timed.sh "building etcd, Kubernetes and helm" $(BIN)/python -m devcluster build etcd kubernetes helm
 	@tools/timed.sh "make test" $(BIN)/python tools/run_tests.py
 
+.PHONY: test-full
+test-full: test ## `make test`, then the longer runs (marked `full`): every disruption under load, one after the other
+	@tools/timed.sh "the longer runs" $(BIN)/pytest -m full
+
 .PHONY: test-unit
 test-unit: $(STAMP) ## what needs no cluster: unit and component tests, in seconds
 	@$(BIN)/pytest tests/unit tests/component
