@@ -1,47 +1,30 @@
-"""A pool: who is in it, who is out of it for the moment, and who leaves it.
-
-Every decision is taken from what the pool and the cluster show now, never from memory (law 6): an
-origin that leaves is disabled first, and `disabled_at` tells when it may go; an origin that the operator
-has taken out stands in the mark, so that a restart can tell it from a user's switch.
-"""
+"""A pool: what it is made of, with which settings, and when it may exist at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import disowned, foreign, is_unowned
-from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
+from tunnelpool.build.snapshot import Member, PoolSnapshot, Site
+from tunnelpool.build.tunnel_origins import Placed, tunnel_origins
 from tunnelpool.crd.fields import STREAMS
 from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
 from tunnelpool.domain.canonical import canonical_address, canonical_notification_filter
 from tunnelpool.domain.json import EMPTY, FrozenJson, freeze, with_defaults
 from tunnelpool.domain.keys import PoolKey
-from tunnelpool.domain.ownership import Mark, marked, read_mark
+from tunnelpool.domain.ownership import Mark, marked
 from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.domain.remote import (
     LOAD_SHEDDING_DEFAULTS,
     Origin,
     Pool,
-    TunnelStatus,
-    tunnel_address,
 )
 
-BACK_WITHIN_S: Final = 3.0
-"""How long a container that has ended may take to come back before its origin is taken out (law 7)."""
 _DEFAULT_REGIONS: Final = ("WNAM",)
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """What is decided for one origin."""
-
-    origin: Origin
-    out: bool = False
-    recheck_s: float | None = None
 
 
 def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
@@ -66,11 +49,11 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
             return Intent(hold=True, problem=problem)
         monitor = snapshot.observed.value.monitor  # origins come and go all the same
     if spec is not None and spec.spec.origins:
-        placed = [_Placed(origin) for origin in address_origins(spec, requires_tls=requires_tls(snapshot))]
+        placed = [Placed(origin) for origin in address_origins(spec, requires_tls=requires_tls(snapshot))]
     else:
         if snapshot.referrers and _all_leave(snapshot):
             return Intent(hold=True, problem=_still_referenced(snapshot))
-        placed = _guard_last(snapshot, list(_tunnel_origins(snapshot, site, now)))
+        placed = tunnel_origins(snapshot, site, now)
     recheck_s = min((one.recheck_s for one in placed if one.recheck_s is not None), default=None)
     if not placed:
         if snapshot.referrers:
@@ -205,100 +188,6 @@ def _monitor(snapshot: PoolSnapshot) -> tuple[str, Problem | None]:
             Reason.WAITING_FOR_HEALTH_CHECK, f"the monitor of HealthCheck '{view.name}' does not exist yet"
         )
     return view.monitor_id, None
-
-
-def _tunnel_origins(snapshot: PoolSnapshot, site: Site, now: datetime) -> Iterator[_Placed]:
-    there = {origin.name: origin for origin in snapshot.observed.value.origins} if snapshot.observed else {}
-    mark = read_mark(snapshot.observed.value.description) if snapshot.observed else None
-    out = mark.out if mark else ()
-    for member in snapshot.members:
-        for slot in member.slots:
-            if slot.remote is None:
-                continue
-            wish = _origin(member, slot)
-            existing = there.get(wish.name)
-            if member.tunnel.suspended:
-                if existing is not None:
-                    yield _Placed(existing, out=existing.name in out)
-            elif slot.leaving:
-                yield from _leaving(snapshot, member, existing, now)
-            elif existing is None:
-                if slot.connected and slot.configured:
-                    yield _Placed(wish)
-            else:
-                yield _staying(wish, existing, slot, site, was_out=wish.name in out)
-
-
-def _origin(member: Member, slot: Slot) -> Origin:
-    if slot.remote is None:  # the caller has looked
-        raise ValueError(slot)
-    return Origin(
-        name=slot.remote.value.name,
-        address=tunnel_address(slot.remote.id),
-        weight=member.tunnel.spec.weight,
-        host=member.hostname,
-    )
-
-
-def _leaving(
-    snapshot: PoolSnapshot, member: Member, existing: Origin | None, now: datetime
-) -> Iterator[_Placed]:
-    """Disable, wait for the drain, let go. What no load balancer refers to has nothing to drain."""
-    if existing is None or not snapshot.referrers:
-        return
-    disabled_at = snapshot.observed.health.disabled_at.get(existing.name) if snapshot.observed else None
-    gone = replace(existing, enabled=False)
-    if existing.enabled or disabled_at is None:
-        yield _Placed(gone, out=True, recheck_s=member.tunnel.spec.drain_seconds)
-        return
-    left_s = member.tunnel.spec.drain_seconds - (now - disabled_at).total_seconds()
-    if left_s > 0:
-        yield _Placed(gone, out=True, recheck_s=left_s)
-
-
-def _staying(wish: Origin, existing: Origin, slot: Slot, site: Site, *, was_out: bool) -> _Placed:
-    if not existing.enabled and not was_out:
-        return _Placed(replace(wish, enabled=False))  # a user's switch
-    if not existing.enabled:
-        back = slot.running is Running.READY
-        return _Placed(replace(wish, enabled=back), out=not back)
-    if not site.fast_failover or slot.running is Running.READY:
-        return _Placed(wish)
-    if slot.running is Running.ENDED:
-        left_s = BACK_WITHIN_S - slot.running_for_s
-        if left_s <= 0:
-            return _Placed(replace(wish, enabled=False), out=True)
-        return _Placed(wish, recheck_s=left_s)
-    if slot.remote is not None and slot.remote.status is TunnelStatus.DOWN:
-        return _Placed(replace(wish, enabled=False), out=True)  # two witnesses: no pod ready, and Cloudflare
-    return _Placed(wish)
-
-
-def _guard_last(snapshot: PoolSnapshot, placed: list[_Placed]) -> list[_Placed]:
-    """Keep the last enabled origin in, unless traffic has somewhere else to go (law 7)."""
-    leaving = frozenset(
-        slot.remote.value.name
-        for member in snapshot.members
-        for slot in member.slots
-        if slot.leaving and slot.remote is not None
-    )
-    taken = [one for one in placed if one.out and one.origin.name not in leaving]
-    if (
-        any(one.origin.enabled for one in placed)
-        or not taken
-        or not snapshot.referrers
-        or snapshot.alternatives
-    ):
-        return placed
-    enabled_now = (
-        {o.name for o in snapshot.observed.value.origins if o.enabled} if snapshot.observed else set()
-    )
-    return [
-        replace(one, origin=replace(one.origin, enabled=True), out=False)
-        if one in taken and one.origin.name in enabled_now
-        else one
-        for one in placed
-    ]
 
 
 def _pool(

@@ -30,8 +30,9 @@ from snapshots import (
     tunnel,
 )
 
-from tunnelpool.build.pool import BACK_WITHIN_S, build, requires_tls
+from tunnelpool.build.pool import build, requires_tls
 from tunnelpool.build.snapshot import HealthCheckView, Running
+from tunnelpool.build.tunnel_origins import BACK_WITHIN_S
 from tunnelpool.domain.ownership import Mark
 from tunnelpool.domain.reasons import Reason
 from tunnelpool.domain.remote import Origin, Pool, TunnelStatus
