@@ -12,6 +12,7 @@
     ├── NotFoundError             the object is gone: for a deletion that is success
     ├── AlreadyExistsError        the name is taken
     ├── StaleError                the object has changed since it was read (Kubernetes 409)
+    ├── RestlessError             the plan asks for the same again and again: held back by ourselves
     └── RefusedError              it fails until a person acts
         ├── CredentialsError      the token is wrong, expired or disabled
         ├── MissingPermissionError the token lacks a permission, `permission` says which
@@ -85,6 +86,10 @@ class AlreadyExistsError(ApiError):
 
 class StaleError(ApiError):
     """The object has changed since it was read."""
+
+
+class RestlessError(ApiError):
+    """The plan asks for the same again and again: not sent, so that it does not burn the budget."""
 
 
 class RefusedError(ApiError):

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     RATE_LIMITED = "RateLimited"
     CLOUDFLARE_UNAVAILABLE = "CloudflareUnavailable"
     CLUSTER_REFUSED = "ClusterRefused"
+    RESTLESS = "Restless"
     ZONE_NOT_FOUND = "ZoneNotFound"
     HOSTNAME_IN_USE = "HostnameInUse"
     NAME_IN_USE = "NameInUse"
@@ -82,6 +83,10 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.RATE_LIMITED: "The token's budget of API calls is spent; the operator goes on by itself.",
     Reason.CLOUDFLARE_UNAVAILABLE: "Cloudflare's API does not answer; the operator tries again by itself.",
     Reason.CLUSTER_REFUSED: "The Kubernetes API refuses or does not answer; the message is its own.",
+    Reason.RESTLESS: (
+        "The same write was needed again and again and shows no effect, so the operator makes it ever more "
+        "rarely. Either somebody else writes the opposite, or it is a bug: please report it with the message."
+    ),
     Reason.ZONE_NOT_FOUND: (
         "No zone of the account holds the hostname. Correct it, or use another account's token."
     ),

@@ -20,6 +20,7 @@ from tunnelpool.domain.errors import (
     ApiError,
     NotFoundError,
     RefusedError,
+    RestlessError,
     RetryableError,
     StaleError,
     WaitingError,
@@ -31,6 +32,7 @@ from tunnelpool.engine.decide import Decider, Decision, StatusWrite
 from tunnelpool.engine.failures import problem_of
 from tunnelpool.engine.ports import Clock, Cluster
 from tunnelpool.engine.queue import Lane, WorkQueue
+from tunnelpool.engine.repetition import Repetition
 from tunnelpool.engine.store import Store
 from tunnelpool.engine.topology import Topology
 from tunnelpool.engine.transitions import events_of
@@ -50,7 +52,7 @@ from tunnelpool.plan.steps import (
 
 _log: Final = logging.getLogger(__name__)
 _PASSES: Final = 12
-"""More passes than any aggregate needs; a plan that does not end waits and is reported."""
+"""More passes than any aggregate needs; a plan that does not end waits and says so (`Restless`)."""
 _WAIT_S: Final = 5.0
 """How soon something that waits for another object is looked at again, should no event come."""
 _REFUSED_S: Final = 60.0
@@ -68,7 +70,7 @@ class Meter(Protocol):
     """What the controller counts."""
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:
-        """Count one reconciliation: `ok`, `waiting`, `held`, `refused`, `retry` or `bug`."""
+        """Count one reconciliation: `ok`, `waiting`, `held`, `refused`, `retry`, `restless` or `bug`."""
 
     def stepped(self, step: Step) -> None:
         """Count one step that was carried out."""
@@ -98,6 +100,7 @@ class Controller:
         self._failures = failures
         self._meter = meter
         self._backoff = Backoff()
+        self._repetition = Repetition(clock)
         self._begun: dict[Key, float] = {}
 
     def longest_s(self) -> float:
@@ -138,8 +141,8 @@ class Controller:
                 self._failures.pop(key, None)
                 decision = await self._decider.decide(key)
             else:
-                _log.error("the plan does not come to an end", extra={"key": str(key)})
-                self._queue.add_after(key, self._backoff.next(key))
+                if decision.steps:
+                    raise RestlessError(f"the plan does not end in {_PASSES} passes: please report this bug")
         except ApiError as error:
             return await self._failed(key, error, concerned, wrote=wrote, before=before)
         if self._failures.pop(key, None) is not None:
@@ -179,6 +182,7 @@ class Controller:
         return await self._decider.decide(key) if touched else decision
 
     async def _execute(self, key: Key, step: Step, decision: Decision) -> None:
+        self._repetition.check(key, step)
         _log.info("%s", describe(step), extra={"key": str(key)})
         if isinstance(step, (Create, Update, Delete, PutConfiguration, RotateSecret, CloseConnections)):
             if decision.cloud is None:
@@ -190,6 +194,7 @@ class Controller:
                 token = await decision.cloud.token(step.tunnel_id)
             answer = await self._cluster.execute(step, token=token)
             self._remember(step, answer)
+        self._repetition.note(key, step)
         self._meter.stepped(step)
 
     def _remember(self, step: Step, answer: Mapping[str, Any] | None) -> None:
@@ -235,6 +240,9 @@ class Controller:
             case RefusedError():
                 self._failures[key] = problem_of(error)
                 result, wait_s = "refused", max(wait_s, _REFUSED_S)
+            case RestlessError():
+                self._failures[key] = problem_of(error)
+                result = "restless"
             case RetryableError() if error.retry_after_s is not None:
                 self._failures[key] = problem_of(error)
                 wait_s = max(wait_s, error.retry_after_s)

@@ -10,6 +10,7 @@ from tunnelpool.domain.errors import (
     InvalidError,
     MissingPermissionError,
     RateLimitedError,
+    RestlessError,
     RetryableError,
     StillReferencedError,
 )
@@ -23,6 +24,8 @@ def problem_of(error: ApiError) -> Problem:
             return Problem(Reason.RATE_LIMITED, error.message)
         case RetryableError():
             return Problem(Reason.CLOUDFLARE_UNAVAILABLE, error.message)
+        case RestlessError():
+            return Problem(Reason.RESTLESS, error.message)
         case StillReferencedError() | ActiveConnectionsError():
             return Problem(Reason.DELETION_BLOCKED, error.message)
         case CredentialsError():

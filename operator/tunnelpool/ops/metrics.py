@@ -41,7 +41,7 @@ class Metric:
 RECONCILES: Final = Metric(
     "tunnelpool_reconcile_total",
     "counter",
-    "Reconciliations that have ended, by result: ok, waiting, held, retry, refused or bug.",
+    "Reconciliations that have ended, by result: ok, waiting, held, retry, refused, restless or bug.",
     ("kind", "result"),
 )
 RECONCILE_DURATION: Final = Metric(
