@@ -6,27 +6,17 @@ and never over a record that is not ours (law 4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pydantic import BaseModel
-
+from tunnelpool.build.balancer import load_balancer
 from tunnelpool.build.ownership import disowned, foreign, is_ours, is_unowned
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site, Slot
 from tunnelpool.crd.v1alpha1 import LoadBalancer, Tunnel
-from tunnelpool.domain.canonical import canonical_affinity_attributes
-from tunnelpool.domain.json import FrozenJson, freeze, with_defaults
-from tunnelpool.domain.keys import HostKey
-from tunnelpool.domain.ownership import Mark, marked
+from tunnelpool.domain.ownership import Mark
 from tunnelpool.domain.reasons import Problem, Reason, suspended
-from tunnelpool.domain.remote import (
-    ADAPTIVE_ROUTING_DEFAULTS,
-    LOCATION_STRATEGY_DEFAULTS,
-    RANDOM_STEERING_DEFAULTS,
-    DnsRecord,
-    tunnel_address,
-)
+from tunnelpool.domain.remote import DnsRecord, tunnel_address
 from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
 
 ADDRESS_RECORDS: Final = frozenset({"A", "AAAA", "CNAME"})
@@ -233,7 +223,7 @@ def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) ->
         return HostIntent(hold=True, problem=_not_yet(default))
     if not ours and not any(_answers(view) for view in chosen):
         return HostIntent(hold=True, problem=_not_yet(chosen))
-    balancer = _load_balancer(snapshot, owner, chosen, fallback or chosen[0], usable, site)
+    balancer = load_balancer(snapshot.hostname, owner, chosen, fallback or chosen[0], usable, site)
     missing = next((name for name in names if name not in usable), None)
     waiting = Problem(Reason.WAITING_FOR_POOL, f"pool '{missing}' has no origin yet") if missing else None
     return HostIntent(load_balancer=balancer, problem=waiting)
@@ -303,69 +293,3 @@ def _nothing(snapshot: HostSnapshot, names: tuple[str, ...]) -> Problem:
     if _expected(snapshot, names):
         return Problem(Reason.WAITING_FOR_CONNECTORS, "no connector has registered yet")
     return Problem(Reason.NO_ORIGINS, "no pool of the load balancer has an origin, so nothing answers")
-
-
-def _load_balancer(
-    snapshot: HostSnapshot,
-    owner: LoadBalancer | None,
-    default: tuple[PoolView, ...],
-    fallback: PoolView,
-    usable: Mapping[str, PoolView],
-    site: Site,
-) -> RemoteLoadBalancer:
-    mark = Mark(site.owner, str(HostKey(snapshot.hostname)))
-    pools = tuple(_id(view) for view in default)
-    if owner is None:
-        return RemoteLoadBalancer(snapshot.hostname, pools, _id(fallback), description=str(mark))
-    spec = owner.spec
-    affinity = spec.session_affinity_attributes
-    attributes = affinity.model_dump(mode="json", exclude_none=True) if affinity else {}
-    if "drain_duration_seconds" in attributes:
-        attributes["drain_duration"] = attributes.pop("drain_duration_seconds")
-    return RemoteLoadBalancer(
-        name=snapshot.hostname,
-        default_pools=pools,
-        fallback_pool=_id(fallback),
-        description=marked(spec.description, mark),
-        enabled=spec.enabled,
-        proxied=spec.proxied,
-        ttl=spec.ttl_seconds or 0,
-        steering_policy=spec.effective_steering_policy,
-        region_pools=_places(spec.region_pools, usable),
-        country_pools=_places(spec.country_pools, usable),
-        pop_pools=_places(spec.pop_pools, usable),
-        random_steering=_random_steering(owner, usable),
-        session_affinity=spec.session_affinity,
-        session_affinity_ttl=spec.session_affinity_ttl_seconds or 0,
-        session_affinity_attributes=canonical_affinity_attributes(attributes),
-        adaptive_routing=with_defaults(_dump(spec.adaptive_routing), ADAPTIVE_ROUTING_DEFAULTS),
-        location_strategy=with_defaults(_dump(spec.location_strategy), LOCATION_STRATEGY_DEFAULTS),
-    )
-
-
-def _id(view: PoolView) -> str:
-    if view.observed is None:  # the caller has chosen among the usable ones
-        raise ValueError(view.name)
-    return view.observed.id
-
-
-def _dump(model: BaseModel | None) -> Mapping[str, object]:
-    return model.model_dump(mode="json", exclude_none=True) if model is not None else {}
-
-
-def _places(given: Mapping[str, tuple[str, ...]] | None, usable: Mapping[str, PoolView]) -> FrozenJson:
-    found = {
-        place: [_id(usable[name]) for name in names if name in usable]
-        for place, names in (given or {}).items()
-    }
-    return freeze({place: ids for place, ids in found.items() if ids})
-
-
-def _random_steering(owner: LoadBalancer, usable: Mapping[str, PoolView]) -> FrozenJson:
-    given = owner.spec.random_steering
-    if given is None:
-        return freeze(RANDOM_STEERING_DEFAULTS)
-    weights = {
-        _id(usable[name]): weight for name, weight in (given.pool_weights or {}).items() if name in usable
-    }
-    return freeze({"default_weight": given.default_weight, "pool_weights": weights})
