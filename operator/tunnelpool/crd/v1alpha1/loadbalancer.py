@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -22,117 +21,23 @@ from tunnelpool.crd.fields import (
     Description,
     Health,
     Hostname,
-    PoolName,
     PoolRef,
-    PoolWeight,
     RemoteId,
     StatusName,
 )
-from tunnelpool.crd.rules import Check, Rule, keys_matching, matching
-
-SteeringPolicy: TypeAlias = Literal[
-    "off",
-    "geo",
-    "random",
-    "dynamic_latency",
-    "proximity",
-    "least_outstanding_requests",
-    "least_connections",
-]
-SessionAffinity: TypeAlias = Literal["none", "cookie", "ip_cookie", "header"]
-
-_REGIONS: Final = "WNAM|ENAM|WEU|EEU|NSAM|SSAM|OC|ME|NAF|SAF|SAS|SEAS|NEAS"
-PoolList: TypeAlias = Annotated[
-    tuple[PoolName, ...],
-    Field(min_length=1, max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-    Check(
-        "self.all(one, self.exists_one(other, other == one))",
-        "must name each pool once",
-        accepts=lambda pools: len(set(pools)) == len(pools),
-    ),
-]
-RegionPools: TypeAlias = Annotated[
-    Mapping[str, PoolList],
-    Field(max_length=13),
-    keys_matching(_REGIONS, "must have regions of Cloudflare as keys: WNAM, ENAM, WEU, EEU and so on"),
-]
-CountryPools: TypeAlias = Annotated[
-    Mapping[str, PoolList],
-    Field(max_length=64),
-    keys_matching(
-        "[A-Z]{2}",
-        "must have countries as keys: two capital letters of ISO 3166-1; in YAML write 'NO' in quotes",
-    ),
-]
-PopPools: TypeAlias = Annotated[
-    Mapping[str, PoolList],
-    Field(max_length=64),
-    keys_matching("[A-Z]{3}", "must have data centres as keys: three capital letters of IATA, such as LHR"),
-]
-AffinityHeader: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=100),
-    matching(
-        r"[a-zA-Z0-9_-]+|cookie:[a-zA-Z0-9_-]+(?:,[a-zA-Z0-9_-]+)*",
-        "must be the name of a header, or 'cookie:' and the names of cookies separated by ','",
-    ),
-]
-
-
-class RandomSteering(Model):
-    """Weights of the pools for `random`, `least_outstanding_requests` and `least_connections`."""
-
-    default_weight: PoolWeight = 1
-    """Weight of the pools that `poolWeights` does not name: 0 to 1 in steps of 0.1."""
-    pool_weights: (
-        Annotated[Mapping[str, Annotated[float, Field(ge=0, le=1)]], Field(max_length=32)] | None
-    ) = None
-    """Weight of each pool by its name: 0 to 1, relative to the others."""
-
-
-class SessionAffinityAttributes(Model):
-    """Fine points of session affinity."""
-
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "self.samesite != 'None' || self.secure != 'Never'",
-            "must not be 'Never' where `samesite` is 'None': browsers refuse such a cookie",
-            ".secure",
-        ),
-    )
-
-    samesite: Literal["Auto", "Lax", "None", "Strict"] = "Auto"
-    """SameSite attribute of the cookie."""
-    secure: Literal["Auto", "Always", "Never"] = "Auto"
-    """Secure attribute of the cookie. `Auto`: set where the zone always uses HTTPS."""
-    drain_duration_seconds: int | None = Field(default=None, ge=0, le=86400)
-    """How long sessions stay on an origin that was disabled, in seconds. An origin that leaves for good, with
-    its Tunnel or a replica, is gone after the Tunnel's `drainSeconds`."""
-    zero_downtime_failover: Literal["none", "temporary", "sticky"] = "none"
-    """Where a session goes whose origin cannot be reached. `temporary`: elsewhere for this request. `sticky`:
-    elsewhere for good. `none`: nowhere, the visitor gets the error."""
-    headers: tuple[AffinityHeader, ...] = Field(
-        default=(), max_length=5, json_schema_extra={"x-kubernetes-list-type": "set"}
-    )
-    """Headers that make a session, with `sessionAffinity: header`."""
-    require_all_headers: bool = False
-    """Whether a request must carry all `headers` to belong to a session."""
-
-
-class AdaptiveRouting(Model):
-    """Where a single failed request goes."""
-
-    failover_across_pools: bool = False
-    """Whether it is tried again in the next pool, beyond the origins of its own."""
-
-
-class LocationStrategy(Model):
-    """How a visitor is located when only DNS is answered."""
-
-    mode: Literal["pop", "resolver_ip"] = "pop"
-    """By the data centre that was asked, or by the resolver's address."""
-    prefer_ecs: Literal["always", "never", "proximity", "geo"] = Field(default="proximity", alias="preferECS")
-    """When the visitor's network, as the resolver passes it on (EDNS Client Subnet), is used instead."""
+from tunnelpool.crd.rules import Rule
+from tunnelpool.crd.v1alpha1.steering import (
+    AdaptiveRouting,
+    CountryPools,
+    LocationStrategy,
+    PoolList,
+    PopPools,
+    RandomSteering,
+    RegionPools,
+    SessionAffinity,
+    SessionAffinityAttributes,
+    SteeringPolicy,
+)
 
 
 class LoadBalancerSpec(DriftingSpec):
