@@ -2,7 +2,7 @@
 
 `make test-breaks` calls it; words as arguments select breaks by law (`7`) or by part of the name. The status
 is 1 if a break does not apply, or if one of its tests is not red. What is not committed counts: the copy
-is of the files that git knows, as they lie there.
+is of the files that git knows or would add, as they lie there.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from law_breaks import ROOT, Break, DoesNotApplyError, load
 
@@ -30,8 +30,10 @@ COPIES: Final = 2
 """So many breaks are tried at once, each in a copy of its own."""
 TIMEOUT_S: Final = 20
 """For one test: a mistake may have it wait for what never comes, which is red too."""
-ENOUGH_S: Final = 60
-"""For one run of pytest: a loop that never ends may swallow the limit of the test."""
+ENOUGH_S: Final = 90
+"""For the tests of one break: a loop that never ends may swallow the limit of the test."""
+Keys: TypeAlias = frozenset[tuple[str, str]]
+"""Tests as JUnit's format names them: the module with dots, and the function without parameters."""
 _FAILED: Final = 1
 """pytest's status when tests ran and failed; others mean that they did not run."""
 
@@ -42,11 +44,13 @@ class NotRunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of one break: the tests that are not red, or why it could not be tried."""
+    """What came of one break: the tests that are not red, those that never ended, or why it was not tried."""
 
     tried: Break
     seconds: float
     green: tuple[str, ...] = ()
+    endless: tuple[str, ...] = ()
+    """Red as well, but not by an assertion: the mistake keeps the test from ending."""
     trouble: str = ""
 
     @property
@@ -55,13 +59,25 @@ class Verdict:
         return not self.green and not self.trouble
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of tests: those that failed, and those that had to be ended."""
+
+    failed: Keys = frozenset()
+    endless: Keys = frozenset()
+
+    def __or__(self, other: Outcome) -> Outcome:
+        """Join two."""
+        return Outcome(self.failed | other.failed, self.endless | other.endless)
+
+
 class Copy:
     """A copy of the tree, in which tests see the copy and not what is installed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         listed = subprocess.run(
-            ["git", "ls-files", "-z"],  # noqa: S607 - git is wherever PATH has it
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - git is wherever PATH has it
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -84,8 +100,8 @@ class Copy:
             )
         self._ensure_imported()
 
-    def not_red(self, one: Break) -> tuple[str, ...]:
-        """Make a break, run its tests, mend it; answer with those of its tests that did not fail.
+    def outcome(self, one: Break) -> Outcome:
+        """Make a break, run its tests, mend it.
 
         Raises:
             DoesNotApplyError: the file no longer holds the text.
@@ -96,34 +112,41 @@ class Copy:
         whole = path.read_text()
         path.write_text(one.apply(whole))
         try:
-            failed = self.failures(one.tests)
+            return self.run(one.tests)
         finally:
             path.write_text(whole)
-        return tuple(test for test in one.tests if _key(test) not in failed)
 
-    def failures(self, tests: Iterable[str]) -> frozenset[tuple[str, str]]:
-        """Run tests; answer with module and name of those that failed.
+    def run(self, tests: Sequence[str], enough_s: float = ENOUGH_S) -> Outcome:
+        """Run tests; where they do not end together, each alone, to find the one that does not.
 
         Raises:
             NotRunError: they did not run, or one ended by an error outside of it (a fixture, say).
 
         """
+        try:
+            return Outcome(failed=self._failures(tests, enough_s))
+        except subprocess.TimeoutExpired:
+            if len(tests) == 1:
+                return Outcome(endless=frozenset({_key(tests[0])}))
+        found = Outcome()
+        for test in tests:
+            found |= self.run((test,))
+        return found
+
+    def _failures(self, tests: Sequence[str], enough_s: float) -> Keys:
         report = self._folder / "report.xml"
         report.unlink(missing_ok=True)
         # The seed: whether a property test finds the mistake must not be luck.
         options = [f"--junitxml={report}", f"--timeout={TIMEOUT_S}", "--hypothesis-seed=0", "--quiet"]
-        try:
-            done = subprocess.run(  # noqa: S603 - this very interpreter
-                [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, *tests],
-                cwd=self._folder,
-                env=self._environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=ENOUGH_S,
-            )
-        except subprocess.TimeoutExpired:
-            raise NotRunError(f"pytest did not end within {ENOUGH_S} s") from None
+        done = subprocess.run(  # noqa: S603 - this very interpreter
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, *tests],
+            cwd=self._folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=enough_s,
+        )
         if done.returncode not in {0, _FAILED}:
             raise NotRunError(f"pytest ended with {done.returncode}: {_last_line(done.stdout + done.stderr)}")
         cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it just now
@@ -160,9 +183,13 @@ def main(words: Sequence[str]) -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="breaks-") as folder:
         copies = [Copy(Path(folder) / str(number)) for number in range(COPIES)]
-        named = dict.fromkeys(test for one in chosen for test in one.tests)
-        already_red = copies[0].failures(named)
-        if already_red:
+        named = tuple(dict.fromkeys(test for one in chosen for test in one.tests))
+        try:
+            whole = copies[0].run(named, enough_s=ENOUGH_S + TIMEOUT_S * len(named))
+        except NotRunError as error:
+            _say(f"Not even without a break: {error}")
+            return 1
+        if already_red := whole.failed | whole.endless:
             _say(f"Red without any break: {', '.join(sorted(name for _, name in already_red))}")
             return 1
         free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
@@ -182,18 +209,26 @@ def _try(one: Break, free: queue.SimpleQueue[Copy]) -> Verdict:
     copy = free.get()
     started = time.monotonic()
     try:
-        green, trouble = copy.not_red(one), ""
+        outcome = copy.outcome(one)
     except (DoesNotApplyError, NotRunError) as error:
-        green, trouble = (), str(error)
+        return Verdict(one, time.monotonic() - started, trouble=str(error))
     finally:
         free.put(copy)
-    return Verdict(one, time.monotonic() - started, green, trouble)
+    red = outcome.failed | outcome.endless
+    return Verdict(
+        one,
+        time.monotonic() - started,
+        green=tuple(test for test in one.tests if _key(test) not in red),
+        endless=tuple(test for test in one.tests if _key(test) in outcome.endless),
+    )
 
 
 def _row(verdict: Verdict) -> str:
     one = verdict.tried
     red = len(one.tests) - len(verdict.green)
     told = "red" if verdict.proved else verdict.trouble or f"GREEN: {', '.join(verdict.green)}"
+    if verdict.endless:
+        told += f" (no end within {ENOUGH_S} s: {', '.join(verdict.endless)})"
     count = "?" if verdict.trouble else str(red)
     return f"law {one.law:>2} | {one.name:<62} | {count}/{len(one.tests)} | {verdict.seconds:4.1f} s | {told}"
 
