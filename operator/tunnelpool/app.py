@@ -94,7 +94,7 @@ async def run(settings: Settings) -> int:
         client = await KubeClient.connect(fence=elector)
         connections.push_async_callback(client.close)
         clouds = CloudAccounts(
-            CloudflareSettings(api_url=settings.api_url),
+            CloudflareSettings.within(settings.calls_per_five_minutes, api_url=settings.api_url),
             clock,
             fence=elector,
             on_call=metrics.cloudflare_request,

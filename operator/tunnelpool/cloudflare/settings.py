@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 API_URL: Final = "https://api.cloudflare.com/client/v4"
+CALLS_PER_FIVE_MINUTES: Final = 1150
+"""Cloudflare allows a token 1200; what is left is for those who use the same token by hand."""
+_WINDOW_S: Final = 300.0
+_BURST: Final = 2 / 23
+"""Part of the calls of five minutes that may be sent at once: 100 of 1150."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloudflareSettings:
     """Where the API is, how much of it may be used, for how long its answers are kept.
 
-    Cloudflare allows a token 1200 requests in 5 minutes: the defaults come to at most
-    100 + 3.5/s * 300 s = 1150.
+    The defaults come to at most 100 + 3.5/s * 300 s = `CALLS_PER_FIVE_MINUTES`.
     """
 
     api_url: str = API_URL
@@ -36,3 +40,9 @@ class CloudflareSettings:
     """How long after an own creation or deletion a listing that does not show it yet is not believed."""
     doubt_interval_s: float = 3.0
     """Least time between the two listings that settle whether a creation with a lost answer happened."""
+
+    @classmethod
+    def within(cls, calls: int, *, api_url: str = API_URL) -> Self:
+        """Share a number of calls in five minutes out between a burst and a steady rate."""
+        burst = max(round(calls * _BURST), 1)
+        return cls(api_url=api_url, burst=burst, requests_per_s=(calls - burst) / _WINDOW_S)
