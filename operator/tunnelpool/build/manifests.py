@@ -16,8 +16,8 @@ from tunnelpool.build.snapshot import ConnectorDefaults
 from tunnelpool.crd.v1alpha1 import Tunnel, TunnelSpec
 from tunnelpool.crd.v1alpha1.ingress import IngressRule
 from tunnelpool.domain.json import FrozenObject, freeze, thaw
+from tunnelpool.domain.kinds import MANAGED_BY, MANAGER
 
-MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 TUNNEL_LABEL: Final = "tunnelpool.dev/tunnel"
 SLOT_LABEL: Final = "tunnelpool.dev/slot"
 HASH_ANNOTATION: Final = "tunnelpool.dev/applied"
@@ -45,7 +45,7 @@ def labels(tunnel: str, slot: int | None = None) -> dict[str, str]:
     found = {
         "app.kubernetes.io/name": "cloudflared",
         "app.kubernetes.io/instance": tunnel,
-        MANAGED_BY: "tunnelpool",
+        MANAGED_BY: MANAGER,
         TUNNEL_LABEL: tunnel,
     }
     return found if slot is None else {**found, SLOT_LABEL: str(slot)}

@@ -16,6 +16,7 @@ from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.commands.installation import Installation, installation
 from tunnelpool.commands.reach import Reach, list_all, reach
 from tunnelpool.domain.errors import ApiError, ClusterRefusedError, NotFoundError
+from tunnelpool.domain.keeping import kept
 from tunnelpool.domain.keys import Key
 from tunnelpool.domain.kinds import WATCHED
 from tunnelpool.domain.ownership import CLUSTER_NAME, Owner
@@ -176,7 +177,7 @@ async def _fill(store: Store, there: Reach, namespaces: Sequence[str]) -> list[s
             )
             found = [raw for place in namespaces for raw in await list_all(there.cluster, kind, place)]
         for raw in found:
-            store.put(kind.name, raw)
+            store.put(kind.name, kept(kind.name, raw))
     return notes
 
 

@@ -6,7 +6,7 @@ What is at Cloudflare stays there: nobody is left to delete it, so it is named.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tunnelpool.build.snapshot import FINALIZER
@@ -17,7 +17,6 @@ from tunnelpool.engine.store import Raw
 from tunnelpool.plan.finalizer import remove_finalizer
 
 _TRIES: Final = 4
-_ANY_DEPLOYMENT: Final = replace(DEPLOYMENT, selector="")
 """Without the label of connectors."""
 
 
@@ -57,7 +56,7 @@ async def running_operator(there: Reach, namespace: str) -> bool:
     """Tell whether an operator runs in a namespace: it would put the finalizers back."""
     return any(
         (one.get("status") or {}).get("readyReplicas")
-        for one in await list_all(there.cluster, _ANY_DEPLOYMENT, namespace)
+        for one in await list_all(there.cluster, DEPLOYMENT, namespace)
         if "TUNNELPOOL_NAMESPACE" in _variables(one)
     )
 

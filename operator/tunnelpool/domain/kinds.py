@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-SELECTOR: Final = "app.kubernetes.io/managed-by=tunnelpool"
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGER: Final = "tunnelpool"
+SELECTOR: Final = f"{MANAGED_BY}={MANAGER}"
 """Label selector of what tunnelpool makes in the cluster."""
 
 
@@ -43,10 +45,14 @@ TUNNEL: Final = Kind("Tunnel", "tunnelpool.dev", "v1alpha1", "tunnels")
 LB_POOL: Final = Kind("LBPool", "tunnelpool.dev", "v1alpha1", "lbpools")
 HEALTH_CHECK: Final = Kind("HealthCheck", "tunnelpool.dev", "v1alpha1", "healthchecks")
 LOAD_BALANCER: Final = Kind("LoadBalancer", "tunnelpool.dev", "v1alpha1", "loadbalancers")
-DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments", SELECTOR)
+# All of them, since a Tunnel may follow any; `keeping` says what is kept of those that are not ours.
+DEPLOYMENT: Final = Kind("Deployment", "apps", "v1", "deployments")
+STATEFUL_SET: Final = Kind("StatefulSet", "apps", "v1", "statefulsets")
+SERVICE: Final = Kind("Service", "", "v1", "services")
 SECRET: Final = Kind("Secret", "", "v1", "secrets", SELECTOR)
 DISRUPTION_BUDGET: Final = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", SELECTOR)
 POD: Final = Kind("Pod", "", "v1", "pods", SELECTOR)
+CONFIG_MAP: Final = Kind("ConfigMap", "", "v1", "configmaps")
 EVENT: Final = Kind("Event", "events.k8s.io", "v1", "events")
 LEASE: Final = Kind("Lease", "coordination.k8s.io", "v1", "leases")
 
@@ -59,8 +65,10 @@ WATCHED: Final = (
     SECRET,
     DISRUPTION_BUDGET,
     POD,
+    STATEFUL_SET,
+    SERVICE,
 )
 """What the store holds: our own kinds first, since they say what the others are for."""
 
-KINDS: Final = {kind.name: kind for kind in (*WATCHED, EVENT)}
+KINDS: Final = {kind.name: kind for kind in (*WATCHED, CONFIG_MAP, EVENT)}
 """Every kind by the name that manifests use."""

@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tunnelpool.domain.errors import ApiError
+from tunnelpool.domain.keeping import kept
 from tunnelpool.domain.kinds import WATCHED, Kind
 from tunnelpool.watch.hearing import Hearing
 from tunnelpool.watch.informer import Informer
 from tunnelpool.watch.ports import Connect, Lister, Sink
 from tunnelpool.watch.settings import EndlessBackoff
-from tunnelpool.watch.sweep import sweep, without_managed_fields
+from tunnelpool.watch.sweep import sweep
 
 SWEEP_EVERY_S: Final = 1800.0
 DEAF_AFTER_S: Final = 300.0
@@ -184,7 +185,7 @@ class Feed:
             if gone:
                 self._sink.remove(kind.name, meta.get("namespace", ""), meta["name"], meta["uid"])
             else:
-                self._sink.put(kind.name, without_managed_fields(raw))
+                self._sink.put(kind.name, kept(kind.name, raw))
         except Exception:  # noqa: BLE001 - logged whole just below
             # A listener's mistake about one object must not hide the others.
             _log.exception("cannot take in %s %s/%s", kind.name, meta.get("namespace"), meta["name"])

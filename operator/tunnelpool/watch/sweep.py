@@ -6,9 +6,9 @@ objects would stay for ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from tunnelpool.domain.keeping import kept
 from tunnelpool.domain.kinds import Kind
 from tunnelpool.watch.ports import Lister, Sink
 
@@ -31,13 +31,7 @@ async def sweep(kind: Kind, namespaces: Sequence[str], lister: Lister, sink: Sin
         async for page in lister(kind, namespace):
             for raw in page:
                 known.pop(raw["metadata"]["uid"], None)
-                sink.put(kind.name, without_managed_fields(raw))
+                sink.put(kind.name, kept(kind.name, raw))
     for uid, (namespace, name) in known.items():
         sink.remove(kind.name, namespace, name, uid)
     return len(known)
-
-
-def without_managed_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy an object without the largest part that nobody here reads."""
-    meta = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
-    return {**raw, "metadata": meta}

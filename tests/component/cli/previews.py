@@ -11,6 +11,7 @@ from remote_account import KeptClouds
 from running_world import DEFAULT_SECRET, OWNER, World
 
 from tunnelpool.build.snapshot import ConnectorDefaults, Site
+from tunnelpool.domain.keeping import kept
 from tunnelpool.domain.kinds import WATCHED
 from tunnelpool.engine.store import Store
 from tunnelpool.engine.topology import KINDS
@@ -34,7 +35,7 @@ async def preview(world: World, *manifests: str, prune: bool = False, now: float
     """Plan the whole world, with manifests laid over it."""
     store, names = Store(), Names()
     for raw in world.cluster.all(*(kind.name for kind in WATCHED)):
-        store.put(raw["kind"], raw)
+        store.put(raw["kind"], kept(raw["kind"], raw))
     clock = PassingTime(world.remote.clock.now() if now is None else now)
     simulation = Simulation(
         store,

@@ -15,6 +15,7 @@ from small_cluster import SmallCluster
 
 from tunnelpool.build.ownership import owner_of
 from tunnelpool.build.snapshot import FINALIZER, ConnectorDefaults, Site
+from tunnelpool.domain.keeping import kept
 from tunnelpool.domain.keys import Key
 from tunnelpool.domain.kinds import WATCHED
 from tunnelpool.domain.ownership import Owner
@@ -116,7 +117,7 @@ class Operator:
         self._cluster.listeners.append(self._heard)
         try:
             for raw in self._cluster.all(*(kind.name for kind in WATCHED)):
-                self.store.put(raw["kind"], raw)
+                self.store.put(raw["kind"], kept(raw["kind"], raw))
             for kind in WATCHED:
                 self.store.mark_synced(kind.name)
             async with asyncio.TaskGroup() as group:
@@ -135,7 +136,7 @@ class Operator:
         if gone:
             self.store.remove(kind, meta["namespace"], meta["name"], meta["uid"])
         else:
-            self.store.put(kind, raw)
+            self.store.put(kind, kept(kind, raw))
 
     def _changed(self, kind: str, before: Raw | None, after: Raw | None) -> None:
         lane = Lane.USER if kind in KINDS else Lane.TRAFFIC

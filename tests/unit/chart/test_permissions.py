@@ -42,6 +42,8 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(operator: dict[str, A
         ("policy", "poddisruptionbudgets"): OURS - {"delete"},
         ("", "secrets"): OURS | {"get"},
         ("", "pods"): {"list", "watch"},
+        ("apps", "statefulsets"): {"list", "watch"},
+        ("", "services"): {"list", "watch"},
         ("events.k8s.io", "events"): {"create"},
         ("", "namespaces"): {"get"},
     }

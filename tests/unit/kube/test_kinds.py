@@ -30,9 +30,13 @@ def test_no_name_leads_out_of_its_collection(name: str) -> None:
     assert "#" not in path
 
 
-def test_what_others_own_is_never_watched_without_our_label() -> None:
-    for kind in WATCHED:
-        assert kind.selector == ("" if kind.group == "tunnelpool.dev" else SELECTOR)
+def test_secrets_and_pods_of_others_are_never_watched() -> None:
+    everything = {kind.name for kind in WATCHED if not kind.selector}
+    assert everything == {
+        *("Tunnel", "LBPool", "HealthCheck", "LoadBalancer"),
+        *("Deployment", "StatefulSet", "Service"),  # what may be followed, of which little is kept
+    }
+    assert {kind.selector for kind in WATCHED if kind.name not in everything} == {SELECTOR}
 
 
 def test_kinds_are_found_by_the_names_of_manifests() -> None:
