@@ -13,7 +13,10 @@ from tunnelpool.domain.ownership import (
     TunnelName,
     marked,
     read_mark,
+    read_marks,
     read_tunnel_name,
+    unmarked,
+    without_mark,
 )
 
 clusters = st.from_regex(CLUSTER_NAME.pattern.removeprefix("^").removesuffix("$"), fullmatch=True)
@@ -22,7 +25,23 @@ labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 names = st.lists(labels, min_size=1, max_size=3).map(".".join)
 origins = st.from_regex(r"[-_.a-zA-Z0-9]{1,30}", fullmatch=True)
 aggregates = st.just("") | st.builds("{}/{}".format, st.sampled_from(("pool", "host")), names)
-marks = st.builds(Mark, owners, aggregates, st.lists(origins, max_size=4).map(tuple))
+origin_names = st.lists(origins, max_size=4).map(tuple)
+fields = st.lists(st.sampled_from(("monitor", "minimum_origins", "enabled")), max_size=3).map(tuple)
+
+
+@st.composite
+def marks_of(draw: st.DrawFn, *, guest: bool) -> Mark:
+    """Draw a mark; among the origins that are out are tunnels of the cluster itself."""
+    owner = draw(owners)
+    own = tuple(
+        str(TunnelName(owner, "default", "web", n)) for n in draw(st.sets(st.integers(0, 9), max_size=3))
+    )
+    shared, asks = (False, draw(fields)) if guest else (draw(st.booleans()), ())
+    return Mark(owner, draw(aggregates), own + draw(origin_names), guest, shared, draw(origin_names), asks)
+
+
+marks = marks_of(guest=False)
+guests = st.lists(marks_of(guest=True), max_size=3).map(tuple)
 texts = st.text(max_size=60)
 
 
@@ -31,6 +50,47 @@ texts = st.text(max_size=60)
 @example("ends in a bracket]", Mark(Owner("a", "0" * 8), "pool/web", ("one", "two")))
 def test_a_mark_is_read_back_behind_any_text(text: str, mark: Mark) -> None:
     assert read_mark(marked(text, mark)) == mark
+
+
+@given(texts, marks, guests)
+def test_the_marks_of_all_clusters_are_read_back_and_taken_off(
+    text: str, mark: Mark, others: tuple[Mark, ...]
+) -> None:
+    described = marked(text, mark, *others)
+    assert read_marks(described) == (mark, *others)
+    assert read_mark(described) == mark
+    assert unmarked(described) == text.rstrip()
+    left = tuple(other for other in others if other.owner != mark.owner)
+    assert without_mark(described, mark.owner) == marked(text.rstrip(), *left)
+
+
+def test_marks_of_five_clusters_fit_into_a_description_beside_the_users_text() -> None:
+    clusters_ = [
+        Owner(f"production-{place}", f"0000000{n}") for n, place in enumerate(("eu", "us", "ap", "af", "sa"))
+    ]
+    out = [tuple(str(TunnelName(one, "default", "web", n)) for n in range(2)) for one in clusters_]
+    owner, *rest = zip(clusters_, out, strict=True)
+    described = marked(
+        "x" * 500,
+        Mark(owner[0], "pool/web", owner[1], shared=True),
+        *(Mark(one, "pool/web", gone, guest=True) for one, gone in rest),
+    )
+    assert len(described) <= 1024
+
+
+def test_a_mark_of_the_first_version_means_what_it_meant() -> None:
+    text = "mine [tunnelpool/v1 cluster=a uid=0123abcd of=pool/web out=tunnelpool_a_0123abcd_default_web_0,x]"
+    out = ("tunnelpool_a_0123abcd_default_web_0", "x")
+    assert read_mark(text) == Mark(Owner("a", "0123abcd"), "pool/web", out)
+
+
+@given(owners, owners)
+def test_a_cluster_that_is_taken_over_counts_as_ours_and_only_of_our_name(here: Owner, there: Owner) -> None:
+    heir = Owner(here.cluster, here.uid, formerly=there.uid)
+    assert heir.covers(there) == (there.cluster == here.cluster)
+    assert heir.covers(here)
+    assert heir == here
+    assert here.is_namesake(there) == (here.cluster == there.cluster and here.uid != there.uid)
 
 
 @given(texts)
