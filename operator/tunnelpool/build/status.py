@@ -43,10 +43,22 @@ def pending(resource: Resource, now: datetime) -> dict[str, Any]:
 
 def unreadable(raw: Raw, message: str, now: datetime) -> dict[str, Any]:
     """Build the status of a resource whose spec cannot be read: conditions only, the rest is as it was."""
+    problem = Problem(Reason.INVALID_SPEC, message, stalled=True)
+    if raw["metadata"].get("deletionTimestamp"):
+        problem = Problem(
+            Reason.DELETION_BLOCKED,
+            f"what it has at Cloudflare is not known, since its spec cannot be read: {message}. Correct the "
+            "spec, or run `tunnelpool release`, which leaves what is at Cloudflare there",
+            stalled=True,
+        )
+    return unseen(raw, problem, now)
+
+
+def unseen(raw: Raw, problem: Problem, now: datetime) -> dict[str, Any]:
+    """Build the status of a resource that could not be looked at: conditions only, the rest is as it was."""
     status = raw.get("status") or {}
     before = tuple(Condition.model_validate(one) for one in status.get("conditions") or ())
     generation: int = raw["metadata"].get("generation") or 0
-    problem = Problem(Reason.INVALID_SPEC, message, stalled=True)
     conditions = _said(before, generation, problem, now, None)
     written = [one.model_dump(mode="json", by_alias=True) for one in conditions]
     return {**status, "observedGeneration": generation, "conditions": written}

@@ -8,11 +8,13 @@
     │   └── NotLeaderError        the write was not sent: the lease is not held, or not for long enough
     ├── WaitingError              not now, because of another object
     │   ├── StillReferencedError  1005
-    │   └── ActiveConnectionsError 1022
+    │   ├── ActiveConnectionsError 1022
+    │   └── NamespaceEndingError  the namespace is being deleted: nothing new may be made in it
     ├── NotFoundError             the object is gone: for a deletion that is success
     ├── AlreadyExistsError        the name is taken
     ├── StaleError                the object has changed since it was read (Kubernetes 409)
     ├── RestlessError             the plan asks for the same again and again: held back by ourselves
+    ├── NotYetError               the same was declined a moment ago: not sent, `retry_after_s` says for how long
     └── RefusedError              it fails until a person acts
         ├── CredentialsError      the token is wrong, expired or disabled
         ├── MissingPermissionError the token lacks a permission, `permission` says which
@@ -28,6 +30,9 @@ from __future__ import annotations
 
 class ApiError(Exception):
     """Something went wrong at an API. The message is fit for a condition: it holds no secret."""
+
+    of_cluster: bool = False
+    """Whether the Kubernetes API says so, not Cloudflare."""
 
     def __init__(self, message: str, *, code: int | None = None, status: int | None = None) -> None:
         super().__init__(message)
@@ -74,6 +79,18 @@ class StillReferencedError(WaitingError):
 
 class ActiveConnectionsError(WaitingError):
     """Cloudflare 1022: connectors still run."""
+
+
+class NamespaceEndingError(WaitingError):
+    """The namespace is being deleted: nothing new may be made in it, and its objects go by themselves."""
+
+
+class NotYetError(ApiError):
+    """The same step was declined a moment ago: it was not sent."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotFoundError(ApiError):

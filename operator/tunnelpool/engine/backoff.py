@@ -24,6 +24,10 @@ class Backoff:
         longest: float = min(LONGEST_S, FIRST_S * 2.0 ** min(failures, 16))
         return longest * (0.5 + 0.5 * self._draw())
 
+    def failures(self, key: Hashable) -> int:
+        """Count the failures of a key since it last succeeded."""
+        return self._failures.get(key, 0)
+
     def reset(self, key: Hashable) -> None:
         """Forget the failures of a key that has succeeded."""
         self._failures.pop(key, None)

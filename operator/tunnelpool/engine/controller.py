@@ -18,7 +18,9 @@ from tunnelpool.build.status import pending
 from tunnelpool.crd.parsing import InvalidResourceError, parse
 from tunnelpool.domain.errors import (
     ApiError,
+    NamespaceEndingError,
     NotFoundError,
+    NotYetError,
     RefusedError,
     RestlessError,
     RetryableError,
@@ -26,9 +28,10 @@ from tunnelpool.domain.errors import (
     WaitingError,
 )
 from tunnelpool.domain.keys import Key
-from tunnelpool.domain.reasons import Problem
+from tunnelpool.domain.reasons import Problem, Reason
 from tunnelpool.engine.backoff import Backoff
 from tunnelpool.engine.decide import Decider, Decision, StatusWrite
+from tunnelpool.engine.declined import Declined
 from tunnelpool.engine.failures import problem_of
 from tunnelpool.engine.ports import Clock, Cluster
 from tunnelpool.engine.queue import Lane, WorkQueue
@@ -36,6 +39,7 @@ from tunnelpool.engine.repetition import Repetition
 from tunnelpool.engine.store import Store
 from tunnelpool.engine.topology import Topology
 from tunnelpool.engine.transitions import events_of
+from tunnelpool.engine.unseen import told_unseen
 from tunnelpool.plan.render import describe
 from tunnelpool.plan.steps import (
     CloseConnections,
@@ -55,6 +59,10 @@ _PASSES: Final = 12
 """More passes than any aggregate needs; a plan that does not end waits and says so (`Restless`)."""
 _WAIT_S: Final = 5.0
 """How soon something that waits for another object is looked at again, should no event come."""
+_LONGEST_WAIT_S: Final = 60.0
+"""To which that grows while it goes on waiting."""
+_PATIENCE: Final = 3
+"""So often in a row an object may have changed under our hands before it is told."""
 _REFUSED_S: Final = 60.0
 """How soon what was refused is tried again: a dashboard may have been used meanwhile."""
 
@@ -101,6 +109,7 @@ class Controller:
         self._meter = meter
         self._backoff = Backoff()
         self._repetition = Repetition(clock)
+        self._declined = Declined(clock)
         self._begun: dict[Key, float] = {}
 
     def longest_s(self) -> float:
@@ -156,6 +165,7 @@ class Controller:
             self._queue.add_after(key, self._backoff.next(key))
             return "retry"
         self._backoff.reset(key)
+        self._declined.forget(key)
         self._again(key, decision)
         if decision.held is not None:
             held = decision.held
@@ -182,6 +192,7 @@ class Controller:
         return await self._decider.decide(key) if touched else decision
 
     async def _execute(self, key: Key, step: Step, decision: Decision) -> None:
+        self._declined.check(key, step, decision.cloud)
         self._repetition.check(key, step)
         _log.info("%s", describe(step), extra={"key": str(key)})
         if isinstance(step, (Create, Update, Delete, PutConfiguration, RotateSecret, CloseConnections)):
@@ -194,6 +205,7 @@ class Controller:
                 token = await decision.cloud.token(step.tunnel_id)
             answer = await self._cluster.execute(step, token=token)
             self._remember(step, answer)
+        self._declined.done(key)
         self._repetition.note(key, step)
         self._meter.stepped(step)
 
@@ -229,33 +241,49 @@ class Controller:
         self, key: Key, error: ApiError, concerned: AbstractSet[Key], *, wrote: bool, before: Problem | None
     ) -> str:
         """Keep the reason, say it, and choose when to look again."""
-        _log.warning("%s", error.message, extra={"key": str(key), "code": error.code})
-        result, wait_s = "retry", self._backoff.next(key)
-        match error:
-            case StaleError() | NotFoundError():
-                wait_s = min(wait_s, 1.0)  # look again at what has changed meanwhile
-            case WaitingError():
-                self._failures[key] = problem_of(error)
-                result, wait_s = "waiting", _WAIT_S
-            case RefusedError():
-                self._failures[key] = problem_of(error)
-                result, wait_s = "refused", max(wait_s, _REFUSED_S)
-            case RestlessError():
-                self._failures[key] = problem_of(error)
-                result = "restless"
-            case RetryableError() if error.retry_after_s is not None:
-                self._failures[key] = problem_of(error)
-                wait_s = max(wait_s, error.retry_after_s)
-            case _:
-                self._failures[key] = problem_of(error)
+        if isinstance(error, NotYetError):
+            result, wait_s = "retry", error.retry_after_s
+        else:
+            result, wait_s = self._judge(key, error)
+            self._declined.note(key, error, wait_s)
         self._queue.add_after(key, wait_s)
-        if wrote or self._failures.get(key) != before:
+        if wrote or _reason(self._failures.get(key)) != _reason(before):
             self._wake(key, concerned)
         try:
-            await self._tell(await self._decider.decide(key))
+            await self._tell(await self._tellable(key))
         except ApiError as again:
             _log.debug("status cannot be told yet: %s", again.message, extra={"key": str(key)})
         return result
+
+    def _judge(self, key: Key, error: ApiError) -> tuple[str, float]:
+        """Say what has come of the attempt and for how long to wait: longer each time, with jitter."""
+        wait_s = self._backoff.next(key)
+        log = _log.info if isinstance(error, NamespaceEndingError) else _log.warning
+        log("%s", error.message, extra={"key": str(key), "code": error.code})
+        if isinstance(error, NamespaceEndingError):
+            return "waiting", max(wait_s, _WAIT_S)  # nothing to tell: it goes with its namespace
+        if isinstance(error, (StaleError, NotFoundError)) and self._backoff.failures(key) <= _PATIENCE:
+            return "retry", wait_s  # what has changed meanwhile is seen by the next look
+        self._failures[key] = problem_of(error)
+        match error:
+            case WaitingError():
+                return "waiting", min(max(wait_s, _WAIT_S), _LONGEST_WAIT_S)
+            case RefusedError():
+                return "refused", max(wait_s, _REFUSED_S)
+            case RestlessError():
+                return "restless", wait_s
+            case RetryableError() if error.retry_after_s is not None:
+                return "retry", max(wait_s, error.retry_after_s)
+            case _:
+                return "retry", wait_s
+
+    async def _tellable(self, key: Key) -> Decision:
+        """Decide what can be told after a failure, if need be without a look at Cloudflare."""
+        try:
+            return await self._decider.decide(key)
+        except ApiError:
+            now = datetime.fromtimestamp(self._clock.now(), UTC)
+            return told_unseen(self._topology, key, self._failures.get(key), now)
 
     def _again(self, key: Key, decision: Decision) -> None:
         for abandoned in decision.abandoned:
@@ -268,6 +296,11 @@ class Controller:
     def _wake(self, key: Key, concerned: AbstractSet[Key]) -> None:
         for neighbour in (self._topology.neighbours(key) | concerned) - {key}:
             self._queue.add(neighbour, Lane.USER)
+
+
+def _reason(problem: Problem | None) -> Reason | None:
+    """Compare failures by this: words may change with each attempt."""
+    return problem.reason if problem is not None else None
 
 
 async def run_workers(controller: Controller, count: int) -> None:

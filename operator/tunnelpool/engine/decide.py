@@ -144,7 +144,8 @@ class Decider:
         if snapshot.problem is None:
             steps = tunnel_plan.plan(snapshot, self._site)
         if tunnel.deleting:
-            problem = deleting(snapshot.problem, snapshot.derived_left or origins_of(snapshot.slots))
+            left = snapshot.derived_left or origins_of(snapshot.slots)
+            problem = deleting(snapshot.problem, left, self._failed_around(key, tunnel))
             problem = held_by_pool(snapshot) or problem
         elif tunnel.suspended:
             problem = suspended(tunnel)
@@ -153,6 +154,16 @@ class Decider:
         status = tunnel_status(snapshot, tunnel, problem, self._now())
         wait_s = 5.0 if tunnel.deleting and not steps else None
         return Decision(steps, (StatusWrite("Tunnel", raw, status),), cloud, wait_s, problem)
+
+    def _failed_around(self, key: TunnelKey, tunnel: Tunnel) -> Problem | None:
+        """Find why the last attempt to take apart a Tunnel has failed: itself, its host names, its pools."""
+        secret = self._topology.secret_of(tunnel)
+        keys: list[Key] = [key]
+        for hostname, pool in tunnel.spec.hosts.items():
+            keys.append(HostKey(canonical_hostname(hostname)))
+            if pool:
+                keys.append(self._topology.pool_key(tunnel.metadata.namespace, pool, secret))
+        return next((self._failures[one] for one in keys if one in self._failures), None)
 
     async def _around(self, key: TunnelKey) -> Problem | None:
         """Ask pool and host name of a Tunnel what keeps them: derived ones have no status of their own."""
@@ -245,7 +256,7 @@ class Decider:
             raw = snapshot.raws.get(_place(lbpool))
             if raw is None:
                 continue
-            own = deleting_pool(snapshot) if lbpool.deleting else problem
+            own = deleting_pool(snapshot, self._failures.get(key)) if lbpool.deleting else problem
             status = lbpool_status(snapshot, lbpool, own, self._now())
             if lbpool is described:
                 status = with_drift(status, lbpool, drift, self._now())
@@ -294,7 +305,8 @@ class Decider:
             raw = snapshot.raws.get(_place(balancer))
             if raw is None:
                 continue
-            own = deleting(snapshot.problem, ()) if balancer.deleting else problem
+            failed, left = self._failures.get(key), (f"load balancer '{key.hostname}'",)
+            own = deleting(snapshot.problem, left, failed) if balancer.deleting else problem
             status = load_balancer_status(snapshot, balancer, intent, own, self._now())
             if balancer is described:
                 status = with_drift(status, balancer, drift, self._now())

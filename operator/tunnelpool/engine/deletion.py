@@ -11,7 +11,7 @@ from tunnelpool.plan.finalizer import add_finalizer, remove_finalizer
 from tunnelpool.plan.steps import Step
 
 _WAYS_OUT: Final = (
-    "; or take `credentialsRef` away, so that the operator's own credentials are used; or run "
+    "; or take `credentialsRef` away, if the operator's own credentials open the same account; or run "
     "`tunnelpool release`, which leaves what is at Cloudflare there"
 )
 
@@ -29,24 +29,29 @@ def guarded(resource: Resource, raw: Raw, steps: tuple[Step, ...], *, done: bool
     return (release,) if release else ()
 
 
-def deleting(problem: Problem | None, left: tuple[str, ...]) -> Problem:
-    """Say what a deletion waits for: what keeps Cloudflare from being asked, or what is still there."""
+def deleting(problem: Problem | None, left: tuple[str, ...], failed: Problem | None = None) -> Problem:
+    """Say what a deletion waits for: what keeps Cloudflare from being asked, or what is still there.
+
+    `failed` is why the last attempt to go on has failed.
+    """
     if problem is not None:
         message = f"cannot delete what is at Cloudflare: {problem.message}"
         if problem.reason in {Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_INVALID}:
             message += _WAYS_OUT
         return Problem(Reason.DELETION_BLOCKED, message)
-    what = ", ".join(left)
-    return Problem(Reason.DELETING, f"still there: {what}" if what else "everything of it is gone")
+    what = f"still there: {', '.join(left)}" if left else "everything of it is gone"
+    if failed is not None:
+        return Problem(Reason.DELETION_BLOCKED, f"{what}; {failed.message}", stalled=failed.stalled)
+    return Problem(Reason.DELETING, what)
 
 
-def deleting_pool(snapshot: PoolSnapshot) -> Problem:
+def deleting_pool(snapshot: PoolSnapshot, failed: Problem | None) -> Problem:
     """Say what the deletion of an LBPool waits for."""
     if snapshot.referrers and not snapshot.members:
         names = ", ".join(f"'{one.value.name}'" for one in snapshot.referrers)
         message = f"load balancer {names} still refers to it: delete or change that first"
         return Problem(Reason.DELETION_BLOCKED, message)
-    return deleting(None, (f"pool '{snapshot.name}'",))
+    return deleting(None, (f"pool '{snapshot.name}'",), failed)
 
 
 def held_by_pool(snapshot: TunnelSnapshot) -> Problem | None:

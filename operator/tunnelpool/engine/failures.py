@@ -20,6 +20,8 @@ from tunnelpool.domain.reasons import Problem, Reason
 def problem_of(error: ApiError) -> Problem:
     """Say what an error means for a resource, and whether it stays so until a person acts."""
     match error:
+        case _ if error.of_cluster and not isinstance(error, AlreadyExistsError):
+            return Problem(Reason.CLUSTER_REFUSED, error.message)
         case RateLimitedError():
             return Problem(Reason.RATE_LIMITED, error.message)
         case RetryableError():

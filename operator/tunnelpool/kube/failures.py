@@ -11,6 +11,7 @@ from tunnelpool.domain.errors import (
     AlreadyExistsError,
     ApiError,
     ClusterRefusedError,
+    NamespaceEndingError,
     NotFoundError,
     OutcomeUnknownError,
     RateLimitedError,
@@ -20,11 +21,20 @@ from tunnelpool.domain.errors import (
 
 _READS: Final = frozenset({"GET", "HEAD"})
 _DEFAULT_RETRY_AFTER_S: Final = 1.0
+_ENDING: Final = "NamespaceTerminating"
+"""The cause that the API server names when a namespace is being deleted."""
 
 
 def refusal(method: str, path: str, status: int, body: bytes, retry_after: str | None) -> ApiError:
     """Translate an answer of 300 and above; the API server's own message is kept."""
-    answer = _status_object(body)
+    error = _refusal(method, path, status, _status_object(body), retry_after)
+    error.of_cluster = True
+    return error
+
+
+def _refusal(
+    method: str, path: str, status: int, answer: dict[str, Any], retry_after: str | None
+) -> ApiError:
     reason = str(answer.get("reason", ""))
     message = str(answer.get("message", "")) or f"the Kubernetes API answers {status} to {method} {path}"
     match status:
@@ -47,6 +57,8 @@ def refusal(method: str, path: str, status: int, body: bytes, retry_after: str |
             return OutcomeUnknownError(message, status=status)
         case _ if status >= 500:  # noqa: PLR2004 - HTTP's own boundary
             return UnavailableError(message, status=status)
+        case 403 if _ENDING in _causes(answer):
+            return NamespaceEndingError(message, status=status)
         case _:
             return ClusterRefusedError(message, status=status)
 
@@ -54,9 +66,10 @@ def refusal(method: str, path: str, status: int, body: bytes, retry_after: str |
 def broken(method: str, path: str, error: Exception) -> ApiError:
     """Translate the lack of an answer: a write whose answer is lost may have happened."""
     message = f"no answer of the Kubernetes API to {method} {path}: {str(error) or type(error).__name__}"
-    if method in _READS or isinstance(error, aiohttp.ClientConnectorError):
-        return UnavailableError(message)
-    return OutcomeUnknownError(message)
+    undone = method in _READS or isinstance(error, aiohttp.ClientConnectorError)
+    lost: ApiError = UnavailableError(message) if undone else OutcomeUnknownError(message)
+    lost.of_cluster = True
+    return lost
 
 
 def _status_object(body: bytes) -> dict[str, Any]:
@@ -65,6 +78,12 @@ def _status_object(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def _causes(answer: dict[str, Any]) -> set[str]:
+    details = answer.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return {str(one.get("reason")) for one in causes or () if isinstance(one, dict)}
 
 
 def _seconds(retry_after: str | None) -> float:
