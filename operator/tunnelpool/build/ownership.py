@@ -23,7 +23,7 @@ def owner_of(value: RemoteValue) -> Owner | None:
 
 def is_ours(value: RemoteValue, owner: Owner) -> bool:
     """Tell whether this installation has made the object."""
-    return owner_of(value) == owner
+    return owner.covers(owner_of(value))
 
 
 def is_unowned(value: RemoteValue) -> bool:
