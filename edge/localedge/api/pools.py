@@ -29,7 +29,9 @@ def shown(account: Account, pool: Document) -> dict[str, Any]:
     typed = pool_from(pool)
     origins = []
     for origin in pool["origins"]:
-        verdict = account.book.health(pool["id"], origin["address"]).healthy
+        # The probes learn of a disabled origin with a lag; who has just written it does not read a verdict.
+        known = account.book.health(pool["id"], origin["address"]).healthy
+        verdict = known if origin["enabled"] else None
         origins.append(origin if verdict is None else {**origin, "healthy": verdict})
     return {**pool, "origins": origins, "healthy": listed_health(typed, account.book.verdict)}
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
+from tunnelpool.cloudflare.inventory import identity_of
 from tunnelpool.cloudflare.pool_health import with_known_health
 from tunnelpool.domain.errors import (
     ActiveConnectionsError,
@@ -109,7 +110,7 @@ class RemoteAccount:
     def put(self, value: RemoteValue, zone_id: str = "") -> str:
         """Let somebody else create an object; answer with its id."""
         id_ = f"{KIND_OF[type(value)].replace(' ', '-')}-{next(self._ids)}"
-        self.objects[id_] = Observed(id_, value, zone_id)
+        self.objects[id_] = Observed(id_, _sorted(value), zone_id)
         return id_
 
     def connect(self, tunnel_id: str, connector: str) -> bool:
@@ -219,7 +220,7 @@ class RemoteAccount:
                 before = self._existing(id_)
                 after = replace(before.value, **{c.field: getattr(value, c.field) for c in changes})
                 self._check(after, zone_id, id_)
-                self.objects[id_] = replace(before, value=after)
+                self.objects[id_] = replace(before, value=_sorted(after))
                 self._followed(id_, before.value)
                 answer = self._shown(self.objects[id_])
             case Delete(id=id_):
@@ -254,7 +255,7 @@ class RemoteAccount:
             if not value.default_pools:
                 raise InvalidError("default_pools must not be empty", code=1002)
             for pool in value.pools:
-                if not isinstance(self.objects[pool].value, Pool):
+                if pool not in self.objects:
                     raise InvalidError(f"no pool {pool}", code=1002)
         if isinstance(value, (LoadBalancer, DnsRecord)):
             zone = zone_of(value.name, self.zones)
@@ -262,12 +263,12 @@ class RemoteAccount:
                 raise InvalidError(f"'{value.name}' is not a host name in this zone", code=1002)
 
     def _check_pool(self, pool: Pool) -> None:
-        addresses = [origin.address for origin in pool.origins]
-        if not addresses or len(set(addresses)) != len(addresses):
-            raise InvalidError("origins must not be empty, and their addresses must differ", code=1002)
+        names, addresses = ({getattr(o, field) for o in pool.origins} for field in ("name", "address"))
+        if not pool.origins or not len(names) == len(addresses) == len(pool.origins):
+            raise InvalidError("origins must not be empty, and their names and addresses differ", code=1002)
         if not pool.check_regions:
             raise InvalidError("Probing from every data centre is not allowed", code=1002)
-        if pool.monitor and not isinstance(self.objects[pool.monitor].value, Monitor):
+        if pool.monitor and pool.monitor not in self.objects:
             raise InvalidError(f"no monitor {pool.monitor}", code=1002)
         for origin in pool.origins:
             if origin.host and origin.host != origin.address and zone_of(origin.host, self.zones) is None:
@@ -360,6 +361,10 @@ class KeptCloud:
         self._ask("", reads=False)
         self._remote.trip("before", call)
         shelf = _shelf(step)
+        if isinstance(step, Create):
+            identity = identity_of(step.value)
+            if any(identity_of(one.value) == identity for one in self._kept.get(shelf, {}).values()):
+                raise AlreadyExistsError("it is there already")
         try:
             answer = self._remote.commit(step)
         except NotFoundError:
@@ -435,6 +440,13 @@ class KeptClouds:
         if account.id not in self._remotes:
             raise CredentialsError("no such account", code=7003)
         return self._clouds.setdefault(account, KeptCloud(self._remotes[account.id], account))
+
+
+def _sorted(value: V) -> V:
+    """Put the origins of a pool into the order in which the API shows them."""
+    if isinstance(value, Pool):
+        return replace(value, origins=tuple(sorted(value.origins, key=lambda origin: origin.name)))
+    return value
 
 
 def _shelf(step: RemoteStep) -> tuple[RemoteKind, str]:
