@@ -33,6 +33,32 @@ def others(value: RemoteValue, owner: Owner) -> tuple[Mark, ...]:
     return tuple(mark for mark in read_marks(value.description) if not owner.covers(mark.owner))
 
 
+def is_shared(value: RemoteValue) -> bool:
+    """Tell whether other clusters may write an object: its owner says so, or guests are in it."""
+    if not isinstance(value, (Pool, LoadBalancer)):
+        return False
+    return any(mark.shared or mark.guest for mark in read_marks(value.description))
+
+
+def may_change(desired: RemoteValue, there: RemoteValue, owner: Owner) -> bool:
+    """Tell whether law 1 lets us make this of an object which is there and carries a mark.
+
+    Ours we may change, short of dropping another's mark; what is shared and has lost its owner too, since
+    we become that; of what is another's only our own entries.
+    """
+    marks = others(there, owner)
+    if others(desired, owner) != marks:
+        return False
+    if is_shared(there) and (read_mark(_description(there)) is None):
+        return True
+    return owner.covers(owner_of(there)) or (bool(marks) and changes_only_ours(desired, there, owner))
+
+
+def may_delete(there: RemoteValue, owner: Owner) -> bool:
+    """Tell whether law 1 lets us delete an object: we take part in it, and nobody else does."""
+    return takes_part(there, owner) and not others(there, owner)
+
+
 def is_open(value: RemoteValue, owner: Owner) -> bool:
     """Tell whether we may put entries into an object of others': it is shared, or we are in it already."""
     marks = others(value, owner)
@@ -183,6 +209,10 @@ def asked(observed: Observed[Pool] | Observed[LoadBalancer] | None, owner: Owner
         if mark.asks
     ]
     return f"this cluster writes the settings, but {'; '.join(told)}" if told else ""
+
+
+def _description(value: RemoteValue) -> str:
+    return value.description if isinstance(value, (Pool, LoadBalancer)) else ""
 
 
 def _own(desired: Pool | LoadBalancer) -> Mark:

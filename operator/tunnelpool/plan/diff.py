@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
+from tunnelpool.build.sharing import is_shared
 from tunnelpool.domain.remote import LoadBalancer, Observed, RemoteValue
 from tunnelpool.plan.steps import Change, Update
 
@@ -32,7 +33,8 @@ def update(desired: RemoteValue, observed: Observed[Any]) -> Update | None:
     different = changes(desired, observed.value)
     if not different:
         return None
-    return Update(observed.id, desired, different, observed.zone_id)
+    shared = is_shared(desired) or is_shared(observed.value)
+    return Update(observed.id, desired, different, observed.zone_id, shared)
 
 
 def covers(observed: Any, desired: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from tunnelpool.build.host import ADDRESS_RECORDS, HostIntent
 from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import is_ours, is_unowned
+from tunnelpool.build.sharing import is_shared, may_change, may_delete
 from tunnelpool.build.snapshot import HostSnapshot
 from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.remote import KIND_OF, Observed, RemoteValue
@@ -21,7 +22,7 @@ from tunnelpool.plan.steps import Create, Delete, RemoteStep
 
 def plan(intent: Intent[Any], observed: Observed[Any] | None, owner: Owner) -> tuple[RemoteStep, ...]:
     """Plan one object: create, change or delete it; duplicates of ours go as well."""
-    extra = tuple(_delete(one) for one in intent.extra if is_ours(one.value, owner))
+    extra = tuple(_delete(one) for one in intent.extra if may_delete(one.value, owner))
     if intent.hold:
         return extra
     return (*_towards(intent.desired, observed, owner, adopt=intent.adopt), *extra)
@@ -52,14 +53,15 @@ def _towards(
     adopt: bool,
 ) -> Sequence[RemoteStep]:
     if desired is None:
-        return [_delete(observed)] if observed is not None and is_ours(observed.value, owner) else []
+        return [_delete(observed)] if observed is not None and may_delete(observed.value, owner) else []
     if observed is None:
-        return [Create(desired, zone_id)]
-    if not is_ours(observed.value, owner) and not (adopt and is_unowned(observed.value)):
+        return [Create(desired, zone_id, is_shared(desired))]
+    if not may_change(desired, observed.value, owner) and not (adopt and is_unowned(observed.value)):
         return []  # law 1, whatever the builder has said
     step = update(desired, observed)
     return [step] if step is not None else []
 
 
 def _delete(observed: Observed[Any]) -> Delete:
-    return Delete(KIND_OF[type(observed.value)], observed.id, observed.title, observed.zone_id)
+    kind = KIND_OF[type(observed.value)]
+    return Delete(kind, observed.id, observed.title, observed.zone_id, is_shared(observed.value))

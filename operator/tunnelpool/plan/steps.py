@@ -24,6 +24,8 @@ class Create:
 
     value: RemoteValue
     zone_id: str = ""
+    shared: bool = False
+    """Other clusters may write the object as well, or create it at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Update:
     value: RemoteValue
     changes: tuple[Change, ...]
     zone_id: str = ""
+    shared: bool = False
+    """Other clusters may write the object as well: it is read again just before, and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Delete:
     id: str
     name: str
     zone_id: str = ""
+    shared: bool = False
+    """Other clusters may write the object as well: it is read again just before."""
 
 
 @dataclass(frozen=True, slots=True)
