@@ -48,6 +48,10 @@ test-unit: $(STAMP) ## what needs no cluster: unit and component tests, in secon
 test-breaks: $(STAMP) ## break each law in a copy, one line at a time, and see its tests turn red
 	@$(BIN)/python tests/breaks/run.py
 
+.PHONY: bench
+bench: $(STAMP) ## measure size and speed at 1,000 tunnels and print the table; about half an hour
+	@$(BIN)/python -m bench --output bench/results.md
+
 .PHONY: lint
 lint: $(STAMP) ## ruff, mypy --strict and the import contracts
 	@$(BIN)/ruff check --quiet .

@@ -36,8 +36,8 @@ class Settings(BaseModel):
     api_url: str = Field(default="https://api.cloudflare.com/client/v4", pattern=r"^https?://")
     """Base URL of Cloudflare's API, or that of a local edge."""
     calls_per_five_minutes: int = Field(default=1150, ge=300, le=10_000_000)
-    """How many calls to Cloudflare's API each token may make in five minutes. Cloudflare allows 1200; set more
-    only if it has agreed to more."""
+    """How many calls to Cloudflare's API each token may make in five minutes. Cloudflare allows 1200; set
+    more only if it has agreed to more."""
     credentials_secret: str = Field(default="cloudflare-credentials", min_length=1)
     """Name of the Secret with `apiToken` and `accountId` for resources without `credentialsRef`."""
     connector_image: str = Field(default="cloudflare/cloudflared:2026.8.2", min_length=1)

@@ -53,14 +53,20 @@ class Outage:
 
 
 async def kill_and_watch(
-    stage: Stage, traffic: Traffic, tunnel: str, slot: int, namespace: str = "default"
+    stage: Stage,
+    traffic: Traffic,
+    tunnel: str,
+    slot: int,
+    namespace: str = "default",
+    *,
+    watch_on_s: float = WATCH_ON_S,
 ) -> Outage:
-    """Kill the connector of one origin, hold it back, and watch until after the promised end."""
+    """Kill the connector of one origin, hold it back, and watch until `watch_on_s` after the promised end."""
     bound_s = await stage.edge.config_lag_s() + GRACE_S
     since = await stage.edge.last_call()
     began = time.time() - time.monotonic()
     killed_at = await stage.kill_connector(tunnel, slot, namespace)
-    await asyncio.sleep(max(0.0, killed_at + bound_s + WATCH_ON_S - time.monotonic()))
+    await asyncio.sleep(max(0.0, killed_at + bound_s + watch_on_s - time.monotonic()))
     end = time.monotonic()
     seen = between(traffic.samples, killed_at, end)
     failures = [one for one in seen if one.failed]
