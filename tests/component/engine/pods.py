@@ -129,7 +129,7 @@ class Pods:
             if pod.is_deleted():
                 break
             secret = self._cluster.get("Secret", deployment, namespace) or {}
-            tunnel_id = secret.get("data", {}).get("token", "").removeprefix("token-of-")
+            tunnel_id = self._remote.opened_by(secret.get("data", {}).get("token", ""))
             if not self._remote.connect(tunnel_id, name):
                 self._show(name, pod, "running", ready=False)
                 continue

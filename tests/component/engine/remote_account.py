@@ -113,6 +113,15 @@ class RemoteAccount:
         self.objects[id_] = Observed(id_, _sorted(value), zone_id)
         return id_
 
+    def token_of(self, tunnel_id: str) -> str:
+        """Make the token with which a connector of the tunnel registers."""
+        times = self.secrets.get(tunnel_id, 0)
+        return f"token-of-{tunnel_id}" + (f"-{times}" if times else "")
+
+    def opened_by(self, token: str) -> str:
+        """Tell the tunnel that a token opens; empty for the token of an old secret."""
+        return next((one.id for one in self.all(Tunnel) if self.token_of(one.id) == token), "")
+
     def connect(self, tunnel_id: str, connector: str) -> bool:
         """Register a connector; False if there is no such tunnel."""
         if tunnel_id not in self.objects:
@@ -352,8 +361,7 @@ class KeptCloud:
         self._ask("token")
         if tunnel_id not in self._remote.objects:
             raise NotFoundError("it is gone", status=404)
-        times = self._remote.secrets.get(tunnel_id, 0)
-        return f"token-of-{tunnel_id}" + (f"-{times}" if times else "")
+        return self._remote.token_of(tunnel_id)
 
     async def execute(self, step: RemoteStep) -> None:
         """Carry out one step and write its answer through."""

@@ -46,6 +46,8 @@ class SmallCluster:
         self._clock = clock
         self._versions = itertools.count(1)
         self._objects: dict[Place, dict[str, Any]] = {}
+        self._intents: dict[str, dict[str, Any]] = {}
+        """By UID, what the operator has last sent of an object: what it leaves out later goes."""
         self.listeners: list[Listener] = []
         self.log: list[str] = []
         self.events: list[tuple[str, str, str]] = []
@@ -174,8 +176,9 @@ class SmallCluster:
                 return self._apply(secret) if exists else self._create(secret)
             case DeleteObject(ref=ref):
                 raw = self._objects.get((ref.kind, ref.namespace, ref.name))
-                if raw is not None and raw["metadata"]["uid"] == ref.uid:
-                    self.delete(ref.kind, ref.name, ref.namespace)
+                if raw is None or raw["metadata"]["uid"] != ref.uid:
+                    return None
+                self.delete(ref.kind, ref.name, ref.namespace)
                 return self.get(ref.kind, ref.name, ref.namespace)
             case SetFinalizer(ref=ref, resource_version=version, finalizers=finalizers):
                 raw = self._objects.get((ref.kind, ref.namespace, ref.name))
@@ -189,15 +192,21 @@ class SmallCluster:
         meta = manifest["metadata"]
         if (manifest["kind"], meta["namespace"], meta["name"]) in self._objects:
             raise AlreadyExistsError(f'{manifest["kind"]} "{meta["name"]}" already exists', status=409)
-        return self._write(_with_server_defaults(manifest))
+        made = self._write(_with_server_defaults(manifest))
+        if made is not None:
+            self._intents[made["metadata"]["uid"]] = meta
+        return made
 
     def _apply(self, manifest: dict[str, Any]) -> Mapping[str, Any] | None:
         meta = manifest["metadata"]
         old = self._objects.get((manifest["kind"], meta["namespace"], meta["name"]))
         if old is None:
             return self._create(manifest)
+        before = self._intents.get(old["metadata"]["uid"], {})
+        self._intents[old["metadata"]["uid"]] = meta
+        kept = {name: _merged(old["metadata"], before, meta, name) for name in ("labels", "annotations")}
         return self._write(
-            {**old, **_with_server_defaults(manifest), "metadata": {**old["metadata"], **meta}}
+            {**old, **_with_server_defaults(manifest), "metadata": {**old["metadata"], **meta, **kept}}
         )
 
 
@@ -208,6 +217,13 @@ def _named(step: ClusterStep) -> str:
         case CreateObject() | ApplyObject() | WriteConnectorSecret():
             raw = thaw(step.manifest)
             return f"{raw['kind']} {raw['metadata']['namespace']}/{raw['metadata']['name']}"
+
+
+def _merged(old: dict[str, Any], before: dict[str, Any], sent: dict[str, Any], name: str) -> dict[str, Any]:
+    """Take over what is sent, drop what was sent before and is no more, and keep what others have added."""
+    ours = before.get(name) or {}
+    others = {key: value for key, value in (old.get(name) or {}).items() if key not in ours}
+    return {**others, **(sent.get(name) or {})}
 
 
 def _with_server_defaults(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -23,18 +23,24 @@ def token_of(world: World, slot: int) -> str:
     return str(secret["data"]["token"])
 
 
+def pods(world: World) -> set[str]:
+    return {pod["metadata"]["name"] for pod in world.cluster.all("Pod")}
+
+
 async def test_each_tunnel_gets_a_new_secret_and_its_connector_the_new_token(world: World) -> None:
     async with world:
         apply_tunnel(world)
         await world.start()
         await world.quiet()
-        before = [token_of(world, slot) for slot in (0, 1)]
+        before, old = [token_of(world, slot) for slot in (0, 1)], pods(world)
         annotate(world, "Tunnel", "web", rotate="monday")
         await world.quiet()
         assert rotations(world) == 2
         assert [token_of(world, slot) for slot in (0, 1)] == [f"{token}-1" for token in before]
         assert world.status("Tunnel", "web")["rotated"] == "monday"
         assert world.is_ready(), world.message("Tunnel", "web")
+        assert not pods(world) & old, "a connector that runs on has not shown that the new token opens"
+        assert world.pods.ready() == len(pods(world)) == 2
 
 
 async def test_the_origins_go_on_answering_while_connectors_are_replaced(world: World) -> None:
