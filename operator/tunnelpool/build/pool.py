@@ -10,7 +10,7 @@ from typing import Final
 from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import disowned, foreign, is_unowned
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Site
-from tunnelpool.build.tunnel_origins import Placed, tunnel_origins
+from tunnelpool.build.tunnel_origins import Placed, Placing, tunnel_origins
 from tunnelpool.crd.fields import STREAMS
 from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
 from tunnelpool.domain.canonical import canonical_address, canonical_notification_filter
@@ -49,11 +49,13 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
             return Intent(hold=True, problem=problem)
         monitor = snapshot.observed.value.monitor  # origins come and go all the same
     if spec is not None and spec.spec.origins:
-        placed = [Placed(origin) for origin in address_origins(spec, requires_tls=requires_tls(snapshot))]
+        addresses = address_origins(spec, requires_tls=requires_tls(snapshot))
+        placing = Placing(tuple(Placed(origin) for origin in addresses))
     else:
         if snapshot.referrers and _all_leave(snapshot):
             return Intent(hold=True, problem=_still_referenced(snapshot))
-        placed = tunnel_origins(snapshot, site, now)
+        placing = tunnel_origins(snapshot, site, now)
+    placed, problem = placing.placed, problem or placing.held
     recheck_s = min((one.recheck_s for one in placed if one.recheck_s is not None), default=None)
     if not placed:
         if snapshot.referrers:

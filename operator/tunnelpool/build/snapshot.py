@@ -81,6 +81,8 @@ class Slot:
     running: Running = Running.ENDED
     running_for_s: float = 0.0
     """How long `running` has been what it is."""
+    ready_since_s: float | None = None
+    """When the pod that has become ready last did so, in seconds since the epoch; None if not known."""
 
     @property
     def connected(self) -> bool:
@@ -228,6 +230,18 @@ class HealthCheckView:
 
 
 @dataclass(frozen=True, slots=True)
+class Fleet:
+    """All tunnels of ours in an account: how many Cloudflare can call down, and which it does."""
+
+    tunnels: int = 0
+    """Those that have ever been connected."""
+    called_down: tuple[Slot, ...] = ()
+    """Without what the cluster holds of them but for their pods."""
+    out: frozenset[str] = frozenset()
+    """Names of the origins that the operator has taken out, of all pools."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolSnapshot:
     """What the reconciliation of a pool sees."""
 
@@ -240,6 +254,7 @@ class PoolSnapshot:
     """Those that claim the remote name, the winner first."""
     raws: Mapping[tuple[str, str], Raw] = field(default_factory=dict)
     members: tuple[Member, ...] = ()
+    fleet: Fleet = Fleet()
     observed: ObservedPool | None = None
     health_check: HealthCheckView | None = None
     referrers: tuple[Observed[RemoteLoadBalancer], ...] = ()

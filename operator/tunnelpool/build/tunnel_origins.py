@@ -7,17 +7,18 @@ has taken out stands in the mark, so that a restart can tell it from a user's sw
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
+from tunnelpool.build.evidence import Strength, against, believed, contradicted
+from tunnelpool.build.removal import drain_s, held_back
+from tunnelpool.build.sharing import is_foreign_tunnel
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
 from tunnelpool.domain.ownership import read_mark
-from tunnelpool.domain.remote import Origin, TunnelStatus, tunnel_address
-
-BACK_WITHIN_S: Final = 3.0
-"""How long a container that has ended may take to come back before its origin is taken out (law 7)."""
+from tunnelpool.domain.reasons import Problem
+from tunnelpool.domain.remote import Origin, tunnel_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +28,42 @@ class Placed:
     origin: Origin
     out: bool = False
     recheck_s: float | None = None
+    strength: Strength | None = None
+    """Of the evidence on which it is taken out now."""
 
 
-def tunnel_origins(snapshot: PoolSnapshot, site: Site, now: datetime) -> list[Placed]:
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """What is decided for all of them; `held` says why one that shall leave is still in."""
+
+    placed: tuple[Placed, ...] = ()
+    held: Problem | None = None
+
+
+def tunnel_origins(snapshot: PoolSnapshot, site: Site, now: datetime) -> Placing:
     """Decide for each origin whether it is in the pool, and enabled."""
-    return _last_stays(snapshot, list(_each(snapshot, site, now)))
-
-
-def _each(snapshot: PoolSnapshot, site: Site, now: datetime) -> Iterator[Placed]:
     there = {origin.name: origin for origin in snapshot.observed.value.origins} if snapshot.observed else {}
+    staying = list(_staying(snapshot, there, site, now))
+    theirs = _others_in_service(snapshot, site)
+    in_service = {one.origin.name for one in staying if one.origin.enabled} | theirs
+    leaving: list[Placed] = []
+    problems: list[Problem] = []
+    for member, existing in _leaving(snapshot, there):
+        held = held_back(snapshot, existing, in_service, deleted=member.tunnel.deleting)
+        if held is not None:
+            problems.append(held)
+            leaving.append(Placed(existing))
+        else:
+            leaving += _drained(snapshot, member, existing, now)
+    return Placing(_last_stays(snapshot, (*staying, *leaving), theirs), next(iter(problems), None))
+
+
+def _staying(
+    snapshot: PoolSnapshot, there: Mapping[str, Origin], site: Site, now: datetime
+) -> Iterator[Placed]:
     mark = read_mark(snapshot.observed.value.description) if snapshot.observed else None
     out = mark.out if mark else ()
+    trusted = believed(snapshot.fleet)
     for member in snapshot.members:
         for slot in member.slots:
             if slot.remote is None:
@@ -48,12 +74,26 @@ def _each(snapshot: PoolSnapshot, site: Site, now: datetime) -> Iterator[Placed]
                 if existing is not None:
                     yield Placed(existing, out=existing.name in out)
             elif slot.leaving:
-                yield from _leaving(snapshot, member, existing, now)
+                continue
             elif existing is None:
                 if slot.connected and slot.configured:
                     yield Placed(wish)
+            elif existing.enabled:
+                yield _in_service(wish, slot, site, now, trusted)
+            elif existing.name not in out:
+                yield Placed(replace(wish, enabled=False))  # a user's switch
             else:
-                yield _staying(wish, existing, slot, site, was_out=wish.name in out)
+                back = slot.running is Running.READY and not contradicted(slot)
+                yield Placed(replace(wish, enabled=back), out=not back)
+
+
+def _in_service(wish: Origin, slot: Slot, site: Site, now: datetime, trusted: frozenset[str]) -> Placed:
+    if not site.fast_failover:
+        return Placed(wish)
+    evidence = against(slot, now.timestamp(), trusted)
+    if evidence.strength is None:
+        return Placed(wish, recheck_s=evidence.recheck_s)
+    return Placed(replace(wish, enabled=False), out=True, strength=evidence.strength)
 
 
 def _origin(member: Member, slot: Slot) -> Origin:
@@ -67,62 +107,52 @@ def _origin(member: Member, slot: Slot) -> Origin:
     )
 
 
-def _leaving(
-    snapshot: PoolSnapshot, member: Member, existing: Origin | None, now: datetime
-) -> Iterator[Placed]:
-    """Disable, wait for the drain, let go. What no load balancer refers to has nothing to drain."""
-    if existing is None or not snapshot.referrers:
+def _leaving(snapshot: PoolSnapshot, there: Mapping[str, Origin]) -> Iterator[tuple[Member, Origin]]:
+    """List the origins that shall leave and drain; what no load balancer refers to just goes."""
+    if not snapshot.referrers:
         return
+    for member in snapshot.members:
+        for slot in member.slots:
+            existing = there.get(slot.remote.value.name) if slot.remote is not None else None
+            if slot.leaving and not member.tunnel.suspended and existing is not None:
+                yield member, existing
+
+
+def _drained(snapshot: PoolSnapshot, member: Member, existing: Origin, now: datetime) -> Iterator[Placed]:
+    """Disable, wait for the drain, let go."""
+    wait_s = drain_s(member.tunnel, snapshot.referrers)
     disabled_at = snapshot.observed.health.disabled_at.get(existing.name) if snapshot.observed else None
     gone = replace(existing, enabled=False)
     if existing.enabled or disabled_at is None:
-        yield Placed(gone, out=True, recheck_s=member.tunnel.spec.drain_seconds)
+        yield Placed(gone, out=True, recheck_s=wait_s)
         return
-    left_s = member.tunnel.spec.drain_seconds - (now - disabled_at).total_seconds()
+    left_s = wait_s - (now - disabled_at).total_seconds()
     if left_s > 0:
         yield Placed(gone, out=True, recheck_s=left_s)
 
 
-def _staying(wish: Origin, existing: Origin, slot: Slot, site: Site, *, was_out: bool) -> Placed:
-    if not existing.enabled and not was_out:
-        return Placed(replace(wish, enabled=False))  # a user's switch
-    if not existing.enabled:
-        back = slot.running is Running.READY
-        return Placed(replace(wish, enabled=back), out=not back)
-    if not site.fast_failover or slot.running is Running.READY:
-        return Placed(wish)
-    if slot.running is Running.ENDED:
-        left_s = BACK_WITHIN_S - slot.running_for_s
-        if left_s <= 0:
-            return Placed(replace(wish, enabled=False), out=True)
-        return Placed(wish, recheck_s=left_s)
-    if slot.remote is not None and slot.remote.status is TunnelStatus.DOWN:
-        return Placed(replace(wish, enabled=False), out=True)  # two witnesses: no pod ready, and Cloudflare
-    return Placed(wish)
+def _others_in_service(snapshot: PoolSnapshot, site: Site) -> frozenset[str]:
+    """List the enabled origins that other clusters have in the pool."""
+    origins = snapshot.observed.value.origins if snapshot.observed else ()
+    return frozenset(one.name for one in origins if one.enabled and is_foreign_tunnel(one, site.owner))
 
 
-def _last_stays(snapshot: PoolSnapshot, placed: list[Placed]) -> list[Placed]:
-    """Keep the last enabled origin in, unless traffic has somewhere else to go (law 7)."""
-    leaving = frozenset(
-        slot.remote.value.name
-        for member in snapshot.members
-        for slot in member.slots
-        if slot.leaving and slot.remote is not None
-    )
-    taken = [one for one in placed if one.out and one.origin.name not in leaving]
+def _last_stays(
+    snapshot: PoolSnapshot, placed: tuple[Placed, ...], others_in_service: AbstractSet[str]
+) -> tuple[Placed, ...]:
+    """Keep one origin in where all would be out and traffic has nowhere else to go (law 7).
+
+    Of several that die in one look that one stays against which the evidence is weakest.
+    """
+    taken = [one for one in placed if one.strength is not None]
     if (
-        any(one.origin.enabled for one in placed)
-        or not taken
+        not taken
+        or any(one.origin.enabled for one in placed)
+        or others_in_service
         or not snapshot.referrers
         or snapshot.alternatives
     ):
         return placed
-    enabled_now = (
-        {o.name for o in snapshot.observed.value.origins if o.enabled} if snapshot.observed else set()
-    )
-    return [
-        replace(one, origin=replace(one.origin, enabled=True), out=False)
-        if one in taken and one.origin.name in enabled_now
-        else one
-        for one in placed
-    ]
+    kept = min(taken, key=lambda one: (one.strength or 0, one.origin.name))
+    back = replace(kept, origin=replace(kept.origin, enabled=True), out=False, strength=None)
+    return tuple(back if one is kept else one for one in placed)

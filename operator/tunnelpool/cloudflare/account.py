@@ -76,17 +76,19 @@ class CloudAccount:
         """List the zones of the account; they are read again when they have reached their age."""
         return await self._loader.zones()
 
-    async def tunnels(self, *, fresh: bool = False) -> Sequence[ObservedTunnel]:
+    async def tunnels(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedTunnel]:
         """List the tunnels that are not deleted."""
-        return await self._loader.read(self._inventory.shelf(RemoteKind.TUNNEL), fresh=fresh)
+        shelf = self._inventory.shelf(RemoteKind.TUNNEL)
+        return await self._loader.read(shelf, fresh=fresh, within_s=within_s)
 
     async def monitors(self, *, fresh: bool = False) -> Sequence[Observed[Monitor]]:
         """List the monitors."""
         return await self._loader.read(self._inventory.shelf(RemoteKind.MONITOR), fresh=fresh)
 
-    async def pools(self, *, fresh: bool = False) -> Sequence[ObservedPool]:
+    async def pools(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedPool]:
         """List the pools with their health."""
-        return await self._loader.read(self._inventory.shelf(RemoteKind.POOL), fresh=fresh)
+        shelf = self._inventory.shelf(RemoteKind.POOL)
+        return await self._loader.read(shelf, fresh=fresh, within_s=within_s)
 
     async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:
         """List the load balancers of a zone."""

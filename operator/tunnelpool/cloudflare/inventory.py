@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunnelpool.cloudflare.doubts import Doubts
+from tunnelpool.cloudflare.down_calls import DownCalls
 from tunnelpool.cloudflare.listing import Listing
 from tunnelpool.cloudflare.settings import CloudflareSettings
-from tunnelpool.cloudflare.writing import OriginExtras
+from tunnelpool.cloudflare.writing import WrittenOrigins
 from tunnelpool.domain.errors import MissingPermissionError
 from tunnelpool.domain.remote import (
     KIND_OF,
@@ -59,8 +60,9 @@ class Inventory:
         self._shelves: dict[tuple[RemoteKind, str], Shelf] = {}
         self._ssl_modes: dict[str, Listing[SslMode]] = {}
         self.zones: Listing[Zone] = self._listing(settings.slow_max_age_s)
-        self.origin_extras: dict[str, OriginExtras] = {}
-        """By pool id: what is not ours in its origins."""
+        self.down_calls = DownCalls(clock)
+        self.written_origins: dict[str, WrittenOrigins] = {}
+        """By pool id: its origins as they stand at Cloudflare."""
 
     def shelf(self, kind: RemoteKind, zone_id: str = "") -> Shelf:
         """Find the listing of a kind; `zone_id` for load balancers and DNS records."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,8 @@ class Listing(Generic[T]):
         self._due_at = clock.monotonic()
         self._flight: asyncio.Task[None] | None = None
         self._flights = 0
+        self._begun_at = -math.inf
+        """When the latest reading was begun."""
         self._outdated = 0
         """Number of the last reading that was begun before doubt was cast on it."""
         self._own_writes: dict[str, _OwnWrite[T]] = {}
@@ -81,24 +84,26 @@ class Listing(Generic[T]):
         """Whether it has been read before and has reached its age."""
         return self._known and self._clock.monotonic() >= self._due_at
 
-    async def read(self, load: Load[T], *, fresh: bool = False) -> tuple[T, ...]:
+    async def read(self, load: Load[T], *, fresh: bool = False, within_s: float = 0) -> tuple[T, ...]:
         """Answer with the listing; ask Cloudflare if it is not known, or if `fresh`.
 
-        Readers share one request. A fresh answer was begun after the call.
+        Readers share one request. A fresh answer was begun after the call, or no more than `within_s` before.
 
         Raises:
             ApiError: the reading failed. Everyone who waits for it hears of that.
 
         """
-        if self._valid and not fresh:
+        young = within_s > 0 and self._clock.monotonic() - self._begun_at <= within_s
+        if self._valid and (not fresh or (young and self._flight is not None and self._flight.done())):
             return self.items
-        seen = self._flights if fresh else max(self._flights - 1, self._outdated)
+        seen = self._flights if fresh and not young else max(self._flights - 1, self._outdated)
         flight = self._flight
         while flight is not None and not flight.done() and self._flights <= seen:
             await asyncio.wait([flight])
             flight = self._flight
         if flight is None or flight.done():
             self._flights += 1
+            self._begun_at = self._clock.monotonic()
             flight = self._flight = asyncio.create_task(self._fly(load, self._flights))
             flight.add_done_callback(_retrieve)
         # Shielded: a reader that gives up must not take the answer from the others.

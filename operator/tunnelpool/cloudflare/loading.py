@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, ParamSpec, TypeVar
 
 from tunnelpool.cloudflare import pages, reading, routes
 from tunnelpool.cloudflare.inventory import Inventory, Shelf, SslMode
 from tunnelpool.cloudflare.transport import Session
-from tunnelpool.domain.errors import MissingPermissionError, UnavailableError
-from tunnelpool.domain.remote import Observed, RemoteKind, Zone
+from tunnelpool.domain.errors import MissingPermissionError, NotFoundError, UnavailableError
+from tunnelpool.domain.remote import Observed, ObservedPool, ObservedTunnel, RemoteKind, Zone
 
 _PER_PAGE: Final[Mapping[RemoteKind, int]] = {RemoteKind.TUNNEL: 1000, RemoteKind.DNS_RECORD: 5000}
 """The other kinds have no pages."""
@@ -28,9 +28,26 @@ class Loader:
         self._session = session
         self._inventory = inventory
 
-    async def read(self, shelf: Shelf, *, fresh: bool = False, reserve: float = 0) -> tuple[Any, ...]:
+    async def read(
+        self, shelf: Shelf, *, fresh: bool = False, within_s: float = 0, reserve: float = 0
+    ) -> tuple[Any, ...]:
         """Answer with a listing, from memory if it is known."""
-        return await shelf.listing.read(lambda: self._load(shelf, reserve), fresh=fresh)
+        return await shelf.listing.read(lambda: self._load(shelf, reserve), fresh=fresh, within_s=within_s)
+
+    async def look_again(self, shelf: Shelf, id_: str) -> None:
+        """Read one object, past its listing and into it."""
+        target = routes.ITEMS[shelf.kind].at(account=self._account_id, zone=shelf.zone_id, id=id_)
+        try:
+            answer = await self._session.call("GET", target)
+        except NotFoundError:
+            shelf.listing.remove(id_)
+            return
+        found = self.understand(shelf.kind, shelf.zone_id, answer.result)
+        if isinstance(found, ObservedPool):
+            found = with_known_health(
+                found, next((one for one in shelf.listing.items if one.id == id_), None)
+            )
+        shelf.listing.write(found)
 
     async def zones(self) -> tuple[Zone, ...]:
         """Answer with the zones; read again when they have reached their age."""
@@ -69,7 +86,9 @@ class Loader:
             case RemoteKind.DNS_RECORD:
                 return reading.read_dns_record(raw, zone_id)
 
-    async def _load(self, shelf: Shelf, reserve: float) -> list[Observed[Any]]:
+    async def _load(self, shelf: Shelf, reserve: float) -> Sequence[Observed[Any]]:
+        down_calls = self._inventory.down_calls
+        asked_at = down_calls.asked_at()
         found = await pages.list_all(
             self._session,
             routes.COLLECTIONS[shelf.kind].at(account=self._account_id, zone=shelf.zone_id),
@@ -77,7 +96,9 @@ class Loader:
             query=_QUERY.get(shelf.kind),
             reserve=reserve,
         )
-        return [self.understand(shelf.kind, shelf.zone_id, raw) for raw in found]
+        objects = [self.understand(shelf.kind, shelf.zone_id, raw) for raw in found]
+        tunnels = [one for one in objects if isinstance(one, ObservedTunnel)]
+        return down_calls.noted(asked_at, tunnels) if shelf.kind is RemoteKind.TUNNEL else objects
 
     async def _load_zones(self) -> list[Zone]:
         found = await pages.list_all(

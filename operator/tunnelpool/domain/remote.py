@@ -206,11 +206,24 @@ class TunnelStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CalledDown:
+    """Which listings in a row have called a tunnel down: when the first and the latest were asked for.
+
+    Seconds since the epoch. A process knows of those only that it has read itself.
+    """
+
+    since: float
+    latest: float
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedTunnel(Observed[Tunnel]):
     """A tunnel and the state of its connections."""
 
     status: TunnelStatus = TunnelStatus.INACTIVE
     remotely_managed: bool = True
+    called_down: CalledDown | None = field(default=None, compare=False)
+    """While the status is `down`; no difference in itself, since each listing moves it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """How often a listing is read again while something waits for what it will say.
 
 At rest a listing is read once in its age. Who waits for a first verdict, or for a second witness, asks
-again sooner: after 1, 2, 5, 10, 20 and 40 seconds (law 7), then it leaves it to the sweep.
+again sooner: 1, 2, 5, 10, 20 and 40 seconds after it has begun to wait (law 7), and once more after 80, by
+when even a probe each minute has been made; then it leaves it to the sweep.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Final
 from tunnelpool.domain.keys import Key
 from tunnelpool.engine.ports import Clock
 
-SCHEDULE_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+SCHEDULE_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
 
 @dataclass(slots=True)
 class _Waiting:
+    begun: float
     asked: int
     due: float
 
@@ -33,13 +35,13 @@ class Asking:
         waiting = self._waiting.get(key)
         now = self._clock.monotonic()
         if waiting is None:
-            self._waiting[key] = _Waiting(0, now + SCHEDULE_S[0])
+            self._waiting[key] = _Waiting(now, 0, now + SCHEDULE_S[0])
             return False
         if now < waiting.due or waiting.asked == len(SCHEDULE_S):
             return False
         waiting.asked += 1
         if waiting.asked < len(SCHEDULE_S):
-            waiting.due = now + SCHEDULE_S[waiting.asked]
+            waiting.due = waiting.begun + SCHEDULE_S[waiting.asked]
         return True
 
     def next_s(self, key: Key) -> float | None:

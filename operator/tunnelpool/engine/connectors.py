@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from tunnelpool.build.manifests import SLOT_LABEL, TUNNEL_LABEL
@@ -22,6 +23,8 @@ class Seen:
     ready: int
     running: Running
     for_s: float
+    ready_since_s: float | None = None
+    """When the latest of those that are ready became so, in seconds since the epoch; None if not known."""
 
 
 class Connectors:
@@ -42,8 +45,9 @@ class Connectors:
         name = f"{namespace}/{tunnel}/{slot}"
         pods = self._store.by(PODS_BY_ORIGIN, name)
         running, since = self._note(name, pods)
-        ready = sum(is_ready(pod) for pod in pods)
-        return Seen(len(pods), ready, running, self._clock.monotonic() - since)
+        ready = [pod for pod in pods if is_ready(pod)]
+        became = max((at for pod in ready if (at := _ready_since(pod)) is not None), default=None)
+        return Seen(len(pods), len(ready), running, self._clock.monotonic() - since, became)
 
     def _changed(self, kind: str, before: Raw | None, after: Raw | None) -> None:
         if kind != "Pod":
@@ -79,8 +83,20 @@ def judge(pods: Iterable[Raw]) -> Running:
 
 def is_ready(pod: Raw) -> bool:
     """Read a pod's Ready condition."""
+    return _readiness(pod).get("status") == "True"
+
+
+def _readiness(pod: Raw) -> Mapping[str, Any]:
     conditions: Iterable[Mapping[str, Any]] = (pod.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return next((one for one in conditions if one.get("type") == "Ready"), {})
+
+
+def _ready_since(pod: Raw) -> float | None:
+    """Read when the Ready condition became what it is; by the node's clock, to the second."""
+    try:
+        return datetime.fromisoformat(str(_readiness(pod).get("lastTransitionTime"))).timestamp()
+    except ValueError:
+        return None
 
 
 def has_ended(pod: Raw) -> bool:

@@ -12,7 +12,7 @@ from tunnelpool.build import monitor as monitor_builder
 from tunnelpool.build import pool as pool_builder
 from tunnelpool.build.host import HostIntent
 from tunnelpool.build.ownership import is_ours
-from tunnelpool.build.snapshot import PoolSnapshot, Raw, Running, Site
+from tunnelpool.build.snapshot import PoolSnapshot, Raw, Site
 from tunnelpool.build.status import (
     health_check_status,
     lbpool_status,
@@ -32,12 +32,15 @@ from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.gather.remains import Census
 from tunnelpool.engine.ports import Clock, Cloud
 from tunnelpool.engine.topology import Topology
+from tunnelpool.engine.waiting import awaits_first_verdict, awaits_verdict, awaits_witness
 from tunnelpool.plan import remote as remote_plan
 from tunnelpool.plan import tunnel as tunnel_plan
 from tunnelpool.plan.steps import Delete, Step
 
 HELD_S: Final = 300.0
 """How soon it is counted again what the brake has held: resources may have come back."""
+SHARED_S: Final = 0.5
+"""How old a listing may be that is asked for again: then keys that wait at the same time share one."""
 ABANDONED_S: Final = 30.0
 """How soon a pool that nobody claims is looked at again while a load balancer of ours refers to it."""
 
@@ -190,7 +193,7 @@ class Decider:
             snapshot, _ = await self._gatherer.pool(pool_key)
             intent = pool_builder.build(snapshot, self._site, self._now())
             problem = self._because(intent.problem, snapshot)
-            if problem is not None and problem.stalled:
+            if problem is not None and (problem.stalled or _leaves(tunnel, snapshot)):
                 return problem
         failed = self._failures.get(host_key)
         if failed is not None:
@@ -238,12 +241,12 @@ class Decider:
             return Decision((), statuses, None, None, snapshot.problem)
         if cloud is None:
             return Decision()
-        witness, verdict = _awaits_witness(snapshot), _awaits_first_verdict(snapshot)
+        witness, verdict = awaits_witness(snapshot), awaits_first_verdict(snapshot)
         if self._asks_again(key, waits=witness or verdict):
             if witness:
-                await cloud.tunnels(fresh=True)
+                await cloud.tunnels(fresh=True, within_s=SHARED_S)
             if verdict:
-                await cloud.pools(fresh=True)
+                await cloud.pools(fresh=True, within_s=SHARED_S)
             snapshot, _ = await self._gatherer.pool(key)
         intent = pool_builder.build(snapshot, self._pool_site(), self._now())
         planned = remote_plan.plan(intent, snapshot.observed, self._site.owner)
@@ -291,8 +294,8 @@ class Decider:
         steps: tuple[Step, ...] = ()
         if snapshot.problem is None:
             intent = host_builder.build(snapshot, self._site)
-            if self._asks_again(key, waits=_awaits_verdict(intent.problem)) and cloud is not None:
-                await cloud.pools(fresh=True)
+            if self._asks_again(key, waits=awaits_verdict(intent.problem)) and cloud is not None:
+                await cloud.pools(fresh=True, within_s=SHARED_S)
                 snapshot, cloud = await self._gatherer.host_and_cloud(key)
                 intent = host_builder.build(snapshot, self._site)
             steps = remote_plan.plan_host(intent, snapshot, self._site.owner)
@@ -345,31 +348,10 @@ def _sooner(one: float | None, other: float | None) -> float | None:
     return min((wait for wait in (one, other) if wait is not None), default=None)
 
 
-def _awaits_verdict(problem: Problem | None) -> bool:
-    return problem is not None and problem.reason is Reason.WAITING_FOR_HEALTH
-
-
-def _awaits_first_verdict(snapshot: PoolSnapshot) -> bool:
-    """Tell whether an enabled origin has not been probed yet: it counts as down until it has."""
-    pool = snapshot.observed
-    return (
-        pool is not None
-        and bool(pool.value.monitor)
-        and pool.value.enabled
-        and any(one.enabled and pool.health.origins.get(one.name) is None for one in pool.value.origins)
-    )
-
-
-def _awaits_witness(snapshot: PoolSnapshot) -> bool:
-    """Tell whether a connector of an enabled origin is not ready: then Cloudflare is the second witness."""
-    observed = snapshot.observed.value.origins if snapshot.observed else ()
-    enabled = {origin.name for origin in observed if origin.enabled}
-    return any(
-        slot.running is Running.NOT_READY and slot.remote is not None and slot.remote.value.name in enabled
-        for member in snapshot.members
-        for slot in member.slots
-        if not slot.leaving
-    )
+def _leaves(tunnel: Tunnel, pool: PoolSnapshot) -> bool:
+    """Tell whether an origin of the Tunnel shall leave: then the Tunnel tells what holds that back."""
+    mine = (one for one in pool.members if one.tunnel.metadata.uid == tunnel.metadata.uid)
+    return pool.observed is not None and any(slot.leaving for member in mine for slot in member.slots)
 
 
 def _is_waiting(problem: Problem) -> bool:

@@ -39,8 +39,8 @@ class Cloud(Protocol):
     """One account, through listings that are kept: read once, written through, refreshed by a sweep.
 
     All methods raise `tunnelpool.domain.errors.ApiError` and nothing else. A listing method answers
-    from memory if it has been read; `fresh=True` reads it again first. Concurrent readers share one
-    request.
+    from memory if it has been read; `fresh=True` reads it again first, unless that was begun no more than
+    `within_s` ago. Concurrent readers share one request.
     """
 
     async def verify(self) -> None:
@@ -54,13 +54,13 @@ class Cloud(Protocol):
     async def zones(self) -> Sequence[Zone]:
         """List the zones of the account."""
 
-    async def tunnels(self, *, fresh: bool = False) -> Sequence[ObservedTunnel]:
+    async def tunnels(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedTunnel]:
         """List the tunnels that are not deleted."""
 
     async def monitors(self, *, fresh: bool = False) -> Sequence[Observed[Monitor]]:
         """List the monitors."""
 
-    async def pools(self, *, fresh: bool = False) -> Sequence[ObservedPool]:
+    async def pools(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedPool]:
         """List the pools with their health."""
 
     async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:

@@ -69,9 +69,9 @@ class SimulatedCloud:
         """Read the SSL mode of a zone."""
         return await self._real.ssl_mode(zone_id)
 
-    async def tunnels(self, *, fresh: bool = False) -> Sequence[ObservedTunnel]:
+    async def tunnels(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedTunnel]:
         """List the tunnels; what was read once stands, `fresh` or not."""
-        del fresh
+        del fresh, within_s
         return cast("Sequence[ObservedTunnel]", await self._list(RemoteKind.TUNNEL))
 
     async def monitors(self, *, fresh: bool = False) -> Sequence[Observed[Monitor]]:
@@ -79,9 +79,9 @@ class SimulatedCloud:
         del fresh
         return await self._list(RemoteKind.MONITOR)
 
-    async def pools(self, *, fresh: bool = False) -> Sequence[ObservedPool]:
+    async def pools(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedPool]:
         """List the pools."""
-        del fresh
+        del fresh, within_s
         return cast("Sequence[ObservedPool]", await self._list(RemoteKind.POOL))
 
     async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:

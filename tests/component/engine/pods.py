@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from remote_account import RemoteAccount
@@ -25,6 +26,8 @@ class _Pod:
     ready: bool = False
 
     def is_deleted(self) -> bool:
+    turned_at: float = 0.0
+    """When `ready` became what it is."""
         """Tell whether it shall end."""
         return self.deleted
 
@@ -58,6 +61,29 @@ class Pods:
 
     def ready(self) -> int:
         """Count the pods that are ready."""
+    def cut(self, deployment: str, *, hangs: bool = False) -> None:
+        """Lose the connections of a Deployment while its pods look well, as a lost node's do for a while.
+
+        With `hangs` they do not answer their readiness probes either.
+        """
+        for name, pod in self._named(deployment):
+            self._remote.disconnect(self._tunnel_id(pod), name)
+            self._show(name, pod, "running", ready=not hangs)
+
+    def mend(self, deployment: str) -> None:
+        """Let what was cut connect again."""
+        for name, pod in self._named(deployment):
+            self._remote.connect(self._tunnel_id(pod), name)
+            self._show(name, pod, "running", ready=True)
+
+    def _named(self, deployment: str) -> list[tuple[str, _Pod]]:
+        return [(name, pod) for name, pod in self._pods.items() if pod.deployment == ("default", deployment)]
+
+    def _tunnel_id(self, pod: _Pod) -> str:
+        namespace, deployment = pod.deployment
+        secret = self._cluster.get("Secret", deployment, namespace) or {}
+        return self._remote.opened_by(secret.get("data", {}).get("token", ""))
+
         return sum(pod.ready for pod in self._pods.values())
 
     async def stop(self) -> None:
@@ -113,7 +139,7 @@ class Pods:
                     "labels": labels,
                     "ownerReferences": [{**owner, "uid": f"replicaset-of-{meta['uid']}"}],
                 },
-                "status": _status("waiting", ready=False),
+                "status": _status("waiting", ready=False, since=pod.turned_at),
             }
         )
         (container,) = containers(deployment)
@@ -128,8 +154,7 @@ class Pods:
             await self._wait(pod, START_S)
             if pod.is_deleted():
                 break
-            secret = self._cluster.get("Secret", deployment, namespace) or {}
-            tunnel_id = self._remote.opened_by(secret.get("data", {}).get("token", ""))
+            tunnel_id = self._tunnel_id(pod)
             if not self._remote.connect(tunnel_id, name):
                 self._show(name, pod, "running", ready=False)
                 continue
@@ -161,11 +186,13 @@ class Pods:
     def _show(self, name: str, pod: _Pod, state: str, *, ready: bool) -> None:
         pod.ready = ready
         raw = self._cluster.get("Pod", name, pod.deployment[0])
+        if pod.ready is not ready:
+            pod.turned_at = self._remote.clock.now()
         if raw is not None:
-            self._cluster.write({**raw, "status": _status(state, ready=ready)})
+            self._cluster.write({**raw, "status": _status(state, ready=ready, since=pod.turned_at)})
 
 
-def _status(state: str, *, ready: bool) -> dict[str, Any]:
+def _status(state: str, *, ready: bool, since: float) -> dict[str, Any]:
     ended = {"terminated": {"exitCode": 137}}
     container: dict[str, Any] = {"name": "cloudflared", "ready": ready}
     match state:
@@ -177,6 +204,12 @@ def _status(state: str, *, ready: bool) -> dict[str, Any]:
             container["state"] = {"waiting": {"reason": "ContainerCreating"}}
     return {
         "phase": "Running" if state != "waiting" else "Pending",
-        "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True" if ready else "False",
+                "lastTransitionTime": f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}",
+            }
+        ],
         "containerStatuses": [container],
     }

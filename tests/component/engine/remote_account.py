@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
+from tunnelpool.cloudflare.down_calls import DownCalls
 from tunnelpool.cloudflare.inventory import identity_of
 from tunnelpool.cloudflare.pool_health import with_known_health
 from tunnelpool.domain.errors import (
@@ -84,6 +85,8 @@ class RemoteAccount:
         self.log: list[RemoteStep] = []
         self.trip: Trip = _pass
         self.unreachable_addresses: set[str] = set()
+        self.slandered: set[str] = set()
+        """Ids of tunnels that listings call down, whatever is true."""
         self._api_lag_s = api_lag_s
         self._connectors: dict[str, set[str]] = {}
         self._statuses: dict[str, list[tuple[float, TunnelStatus]]] = {}
@@ -199,7 +202,10 @@ class RemoteAccount:
         if isinstance(one.value, Tunnel):
             seen_until = self.clock.monotonic() - self._api_lag_s
             seen = [status for at, status in self._statuses.get(one.id, ()) if at <= seen_until]
-            return ObservedTunnel(one.id, one.value, status=seen[-1] if seen else TunnelStatus.INACTIVE)
+            status = seen[-1] if seen else TunnelStatus.INACTIVE
+            return ObservedTunnel(
+                one.id, one.value, status=TunnelStatus.DOWN if one.id in self.slandered else status
+            )
         if isinstance(one.value, Pool):
             return ObservedPool(one.id, one.value, health=self._health(one))
         return one
@@ -318,6 +324,7 @@ class KeptCloud:
         self._account = account
         self._kept: dict[tuple[RemoteKind, str], dict[str, Observed[Any]]] = {}
         self._read_at: dict[tuple[RemoteKind, str], float] = {}
+        self._down_calls = DownCalls(remote.clock)
         self.listings = 0
 
     async def verify(self) -> None:
@@ -329,17 +336,19 @@ class KeptCloud:
         self._ask("zones")
         return self._remote.zones
 
-    async def tunnels(self, *, fresh: bool = False) -> Sequence[ObservedTunnel]:
+    async def tunnels(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedTunnel]:
         """List the tunnels."""
-        return cast("Sequence[ObservedTunnel]", self._list(RemoteKind.TUNNEL, "", fresh=fresh))
+        found = self._list(RemoteKind.TUNNEL, "", fresh=fresh, within_s=within_s)
+        return cast("Sequence[ObservedTunnel]", found)
 
     async def monitors(self, *, fresh: bool = False) -> Sequence[Observed[Monitor]]:
         """List the monitors."""
         return self._list(RemoteKind.MONITOR, "", fresh=fresh)
 
-    async def pools(self, *, fresh: bool = False) -> Sequence[ObservedPool]:
+    async def pools(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedPool]:
         """List the pools."""
-        return cast("Sequence[ObservedPool]", self._list(RemoteKind.POOL, "", fresh=fresh))
+        found = self._list(RemoteKind.POOL, "", fresh=fresh, within_s=within_s)
+        return cast("Sequence[ObservedPool]", found)
 
     async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:
         """List the load balancers of a zone."""
@@ -420,13 +429,20 @@ class KeptCloud:
                 changed.append(Changed(kind, tuple(different)))
         return changed
 
-    def _list(self, kind: RemoteKind, zone_id: str, *, fresh: bool) -> Sequence[Observed[Any]]:
-        shelf = (kind, zone_id)
-        if fresh or shelf not in self._kept:
+    def _list(
+        self, kind: RemoteKind, zone_id: str, *, fresh: bool, within_s: float = 0
+    ) -> Sequence[Observed[Any]]:
+        shelf, now = (kind, zone_id), self._remote.clock.monotonic()
+        young = within_s > 0 and now - self._read_at.get(shelf, -within_s) < within_s
+        if shelf not in self._kept or (fresh and not young):
             self._ask(f"list {kind}s")
             self.listings += 1
-            self._kept[shelf] = self._remote.shown(kind, zone_id)
-            self._read_at[shelf] = self._remote.clock.monotonic()
+            found = self._remote.shown(kind, zone_id)
+            if kind is RemoteKind.TUNNEL:
+                told = cast("Sequence[ObservedTunnel]", tuple(found.values()))
+                found = {one.id: one for one in self._down_calls.noted(self._down_calls.asked_at(), told)}
+            self._kept[shelf] = found
+            self._read_at[shelf] = now
         return tuple(self._kept[shelf].values())
 
     def _ask(self, call: str, *, reads: bool = True) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import replace
 
 import pytest
 from resources import HOST, KINDS, apply_quickstart, apply_static, apply_tunnel, delete_all, patch
-from running_world import OWNER, World
+from running_world import OWNER, PROBE_EVERY_S, World
 
 from tunnelpool.domain.ownership import Mark, Owner, TunnelName
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Origin, Pool, RemoteValue, Tunnel
@@ -82,6 +83,44 @@ async def test_a_removed_origin_is_disabled_then_drained_then_dropped_then_its_c
         assert len(world.remote.all(Tunnel)) == 2
         kinds = [type(step).__name__ for step in world.remote.log[start:]]
         assert kinds == ["Update", "Update", "CloseConnections", "Delete"]
+
+
+async def test_a_replica_leaves_only_once_one_that_came_back_is_healthy(world: World) -> None:
+    async with world:
+        apply_quickstart(world)
+        await world.start()
+        await world.quiet()
+        patch(world, "LBPool", "my-pool", minimumOrigins=1)
+        world.pods.kill("web-connector-0", hold=True)
+        await world.until(lambda: world.enabled("my-pool") == {"1", "2"}, within_s=5)
+        world.remote.probe()
+        await asyncio.sleep(PROBE_EVERY_S - 20)  # the next round of probes is not near
+        world.pods.release("web-connector-0")
+        await world.until(lambda: world.enabled("my-pool") == {"0", "1", "2"}, within_s=30)
+        patch(world, "Tunnel", "web", replicas=2)
+        await world.until(lambda: world.condition("LBPool", "my-pool") == "False/WaitingForHealth")
+        assert world.condition("Tunnel", "web") == "False/WaitingForHealth"
+        assert world.enabled("my-pool") == {"0", "1", "2"}
+        world.remote.probe()
+        await world.until(lambda: world.enabled("my-pool") == {"0", "1"}, within_s=90)
+        await world.quiet()
+        assert world.is_ready()
+
+
+async def test_a_removed_origin_stays_for_as_long_as_sessions_stay_on_it(world: World) -> None:
+    async with world:
+        apply_tunnel(world, replicas=2)
+        sessions = {"sessionAffinity": "cookie", "sessionAffinityAttributes": {"drainDurationSeconds": 120}}
+        world.cluster.apply("LoadBalancer", "web", {"hostname": HOST, "pools": ["my-pool"], **sessions})
+        await world.start()
+        await world.quiet()
+        asked = world.remote.clock.monotonic()
+        patch(world, "Tunnel", "web", replicas=1)
+        await world.until(lambda: world.enabled("my-pool") == {"0"}, within_s=5)
+        await world.until(lambda: "1" not in world.origins("my-pool"))
+        assert 120 <= world.remote.clock.monotonic() - asked < 140
+        await world.quiet()
+        assert world.is_ready()
 
 
 async def test_requests_are_answered_throughout_a_scale_down(world: World) -> None:

@@ -13,15 +13,16 @@ from tunnelpool.crd.parsing import parse
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.ownership import Mark, Owner, TunnelName, read_mark
 from tunnelpool.domain.remote import (
-    LoadBalancer as RemoteLoadBalancer,
-)
-from tunnelpool.domain.remote import (
+    CalledDown,
     Observed,
     ObservedPool,
     ObservedTunnel,
     Pool,
     PoolHealth,
     TunnelStatus,
+)
+from tunnelpool.domain.remote import (
+    LoadBalancer as RemoteLoadBalancer,
 )
 from tunnelpool.domain.remote import Tunnel as RemoteTunnel
 
@@ -102,10 +103,18 @@ def slot(
     leaving: bool = False,
     for_s: float = 60.0,
     status: TunnelStatus = TunnelStatus.HEALTHY,
+    down_for_s: float = 0.0,
     **fields: Any,
 ) -> Slot:
-    """Build an origin of a Tunnel with its remote tunnel."""
-    remote = ObservedTunnel(f"tunnel-{name}-{index}", RemoteTunnel(origin_name(index, name)), status=status)
+    """Build an origin of a Tunnel with its remote tunnel; the latest listing is of now.
+
+    If the tunnel is down, listings have called it so for `down_for_s`.
+    """
+    at = NOW.timestamp()
+    down = CalledDown(at - down_for_s, at) if status is TunnelStatus.DOWN else None
+    remote = ObservedTunnel(
+        f"tunnel-{name}-{index}", RemoteTunnel(origin_name(index, name)), status=status, called_down=down
+    )
     return Slot(
         index, leaving, **{"remote": remote, "running": running, "running_for_s": for_s, "pods": 1, **fields}
     )

@@ -30,9 +30,9 @@ from snapshots import (
     tunnel,
 )
 
+from tunnelpool.build.evidence import BACK_WITHIN_S
 from tunnelpool.build.pool import build, requires_tls
-from tunnelpool.build.snapshot import HealthCheckView, Running
-from tunnelpool.build.tunnel_origins import BACK_WITHIN_S
+from tunnelpool.build.snapshot import Fleet, HealthCheckView, Running
 from tunnelpool.domain.ownership import Mark
 from tunnelpool.domain.reasons import Reason
 from tunnelpool.domain.remote import Origin, Pool, TunnelStatus
@@ -169,6 +169,24 @@ def test_an_origin_with_a_ready_connector_is_in_whatever_cloudflare_says(status:
     assert out_of(Running.READY, status=status) == {0: "in", 1: "in"}
 
 
+def test_an_origin_that_cloudflare_alone_calls_down_is_out_when_it_is_believed() -> None:
+    failing = slot(1, status=TunnelStatus.DOWN, down_for_s=10)
+    whole = member(slot(0), failing)
+    shot = snapshot(whole, observed=existing(whole), referrers=(referrer("pool-1"),))
+    assert states(build(shot, SITE, NOW).desired) == {0: "in", 1: "in"}
+    shot = replace(shot, fleet=Fleet(2, (failing,)))
+    assert states(build(shot, SITE, NOW).desired) == {0: "in", 1: "out"}
+
+
+def test_an_origin_that_is_out_on_cloudflares_word_stays_out_until_that_is_taken_back() -> None:
+    failing = slot(1, status=TunnelStatus.DOWN)
+    whole = member(slot(0), failing)
+    shot = snapshot(whole, observed=taken_out(existing(whole), 1), referrers=(referrer("pool-1"),))
+    assert states(build(shot, SITE, NOW).desired) == {0: "in", 1: "out"}
+    shot = replace(shot, members=(member(slot(0), replace(failing, ready_since_s=NOW.timestamp())),))
+    assert states(build(shot, SITE, NOW).desired) == {0: "in", 1: "in"}, "the pod's word is newer"
+
+
 def test_without_fast_failover_nothing_goes_out() -> None:
     whole = member(slot(0), slot(1, Running.ENDED, status=TunnelStatus.DOWN))
     shot = snapshot(whole, observed=existing(whole), referrers=(referrer("pool-1"),))
@@ -212,6 +230,15 @@ def test_the_last_enabled_origin_stays_in_where_nothing_else_can_answer() -> Non
     assert states(desired) == {0: "out", 1: "in"}
     assert desired is not None
     assert desired.enabled
+
+
+def test_of_the_last_two_that_die_in_one_look_one_stays_in_that_may_come_back() -> None:
+    whole = member(slot(0, Running.ENDED, pods=0), slot(1, Running.ENDED))
+    shot = snapshot(whole, observed=existing(whole), referrers=(referrer("pool-1"),))
+    assert states(build(shot, SITE, NOW).desired) == {0: "out", 1: "in"}
+    hanging = member(slot(0, Running.NOT_READY, status=TunnelStatus.DOWN), slot(1, Running.ENDED))
+    shot = snapshot(hanging, observed=existing(hanging), referrers=(referrer("pool-1"),))
+    assert states(build(shot, SITE, NOW).desired) == {0: "in", 1: "out"}
 
 
 def test_with_an_alternative_the_last_one_goes_out_and_the_pool_is_disabled() -> None:
@@ -284,7 +311,7 @@ def test_a_health_check_that_is_missing_or_wrong_keeps_a_pool_from_being_made_an
     assert fresh.problem is not None
     assert fresh.problem.reason is reason
     shown = existing(whole)
-    shown = replace(shown, value=replace(shown.value, monitor="old"))
+    shown = observed(replace(shown.value, monitor="old"))
     kept = build(replace(shot, observed=shown, referrers=(referrer("pool-1"),)), SITE, NOW)
     assert kept.problem == fresh.problem
     assert states(kept.desired) == {0: "in", 1: "out"}

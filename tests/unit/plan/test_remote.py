@@ -25,13 +25,14 @@ from snapshots import (
     slot,
     snapshot,
     static,
+    taken_out,
     tunnel,
 )
 
 from tunnelpool.build import host as host_builder
 from tunnelpool.build import monitor as monitor_builder
 from tunnelpool.build import pool as pool_builder
-from tunnelpool.build.host import HostIntent
+from tunnelpool.build.intent import HostIntent
 from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import is_ours
 from tunnelpool.build.snapshot import (
@@ -164,7 +165,20 @@ def test_a_pool_that_a_load_balancer_refers_to_is_never_deleted(shot: PoolSnapsh
         assert not any(isinstance(step, Delete) for step in pool_steps(shot))
 
 
-@given(pool_snapshots())
+@st.composite
+def dying_pools(draw: st.DrawFn) -> PoolSnapshot:
+    """Draw a pool of ours all of whose connectors have died in some way, and some may be leaving."""
+    ways = st.sampled_from(((Running.ENDED, TunnelStatus.HEALTHY), (Running.NOT_READY, TunnelStatus.DOWN)))
+    found = draw(st.lists(st.tuples(ways, st.booleans(), st.booleans()), min_size=1, max_size=4))
+    slots = [slot(i, how, status=said, leaving=gone) for i, ((how, said), gone, _) in enumerate(found)]
+    shown = existing(member(*slots))
+    shown = taken_out(shown, *(i for i, (_, _, was_out) in enumerate(found) if was_out))
+    return snapshot(
+        member(*slots, of=tunnel(gone=draw(st.booleans()))), observed=shown, referrers=(referrer("pool-1"),)
+    )
+
+
+@given(pool_snapshots() | dying_pools())
 def test_the_last_enabled_origin_is_never_taken_out_without_an_alternative(shot: PoolSnapshot) -> None:
     staying = {s.remote.value.name for m in shot.members for s in m.slots if s.remote and not s.leaving}
     if not shot.referrers or shot.alternatives or shot.observed is None:

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from tunnelpool.build.manifests import CONFIG_ANNOTATION, SLOT_LABEL, fingerprint, ingress, wanted_slots
-from tunnelpool.build.snapshot import Member, Raw, Site, Slot
+from tunnelpool.build.snapshot import Fleet, Member, Raw, Site, Slot
 from tunnelpool.crd.v1alpha1 import Tunnel
 from tunnelpool.domain.json import thaw
-from tunnelpool.domain.ownership import read_tunnel_name
-from tunnelpool.domain.remote import ObservedTunnel
-from tunnelpool.engine.connectors import Connectors
+from tunnelpool.domain.ownership import read_marks, read_tunnel_name
+from tunnelpool.domain.remote import ObservedPool, ObservedTunnel, TunnelStatus
+from tunnelpool.engine.connectors import Connectors, Seen
 from tunnelpool.engine.store import Store
 
 _ByTunnel: TypeAlias = dict[tuple[str, str], dict[int, list[ObservedTunnel]]]
+_Down: TypeAlias = list[tuple[tuple[str, str], int, ObservedTunnel]]
 
 
 class Origins:
@@ -26,6 +27,7 @@ class Origins:
         self._connectors = connectors
         self._site = site
         self._index: tuple[Sequence[ObservedTunnel], _ByTunnel] = ((), {})
+        self._down: tuple[Sequence[ObservedTunnel], int, _Down] = ((), 0, [])
 
     def slots(
         self, namespace: str, name: str, tunnel: Tunnel | None, remotes: Sequence[ObservedTunnel]
@@ -57,9 +59,23 @@ class Origins:
                     ready_pods=seen.ready,
                     running=seen.running,
                     running_for_s=seen.for_s,
+                    ready_since_s=seen.ready_since_s,
                 )
             )
         return tuple(slots)
+
+    def fleet(self, remotes: Sequence[ObservedTunnel], pools: Sequence[ObservedPool]) -> Fleet:
+        """Count our tunnels, and look closer at those that Cloudflare calls down."""
+        if self._down[0] is not remotes:
+            self._down = (remotes, *_called_down(self._by_tunnel(remotes)))
+        _, count, down = self._down
+        if not down:
+            return Fleet(count)
+        slots = [
+            _as_seen(index, remote, self._connectors.look(*place, index)) for place, index, remote in down
+        ]
+        marks = (mark for pool in pools for mark in read_marks(pool.value.description))
+        return Fleet(count, tuple(slots), frozenset(name for mark in marks for name in mark.out))
 
     def _by_tunnel(self, remotes: Sequence[ObservedTunnel]) -> _ByTunnel:
         """Sort a listing by Tunnel once: each Tunnel asks, and a listing stays the same until it changes."""
@@ -84,6 +100,32 @@ class Origins:
         if all_leave:
             slots = tuple(replace(slot, leaving=True) for slot in slots)
         return Member(tunnel, slots, at)
+
+
+def _called_down(tunnels: _ByTunnel) -> tuple[int, _Down]:
+    """Count the tunnels that have ever been connected, and list those that Cloudflare calls down."""
+    count = 0
+    down: _Down = []
+    for place, slots in tunnels.items():
+        for index, same in slots.items():
+            first = min(same, key=lambda one: one.id)
+            count += first.status is not TunnelStatus.INACTIVE
+            if first.status is TunnelStatus.DOWN:
+                down.append((place, index, first))
+    return count, down
+
+
+def _as_seen(index: int, remote: ObservedTunnel, seen: Seen) -> Slot:
+    return Slot(
+        index,
+        leaving=False,
+        remote=remote,
+        pods=seen.pods,
+        ready_pods=seen.ready,
+        running=seen.running,
+        running_for_s=seen.for_s,
+        ready_since_s=seen.ready_since_s,
+    )
 
 
 def _slot_of(raw: Raw) -> int | None:

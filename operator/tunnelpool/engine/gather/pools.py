@@ -64,6 +64,7 @@ class Pools:
             bare,
             raws=raws,
             members=members,
+            fleet=self._origins.fleet(await opened.cloud.tunnels(), await opened.cloud.pools()),
             observed=observed,
             health_check=await self._check_view(spec, opened),
             referrers=referrers,
@@ -167,7 +168,8 @@ class Pools:
             return False
         others = {one.id: one for one in await opened.cloud.pools() if one.id != observed.id}
         for one in referrers:
-            has_fallback = one.value.fallback_pool in others
+            fallback = others.get(one.value.fallback_pool)
+            has_fallback = fallback is not None and fallback.value.enabled
             if not has_fallback and serving(one.value, others).on_fallback:
                 return False
         return True
