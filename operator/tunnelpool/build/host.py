@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tunnelpool.build.balancer import load_balancer
+from tunnelpool.build.intent import HostIntent
 from tunnelpool.build.ownership import disowned, foreign, is_ours, is_unowned
+from tunnelpool.build.shared_balancer import barred, in_company
+from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Site, Slot
 from tunnelpool.crd.v1alpha1 import LoadBalancer, Tunnel
 from tunnelpool.domain.ownership import Mark
@@ -23,22 +26,14 @@ ADDRESS_RECORDS: Final = frozenset({"A", "AAAA", "CNAME"})
 """Types of DNS records that answer for a host name."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostIntent:
-    """What shall answer for a host name: a load balancer, a CNAME, or nothing of ours."""
-
-    load_balancer: RemoteLoadBalancer | None = None
-    record: DnsRecord | None = None
-    adopt: bool = False
-    """Whether what carries no mark may be changed; what carries a foreign one never."""
-    hold: bool = False
-    """Leave everything as it is."""
-    problem: Problem | None = None
-
-
 def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
     """Decide what shall answer for the host name."""
     owner = winner(snapshot)
+    return in_company(_alone(snapshot, owner, site), snapshot, owner, site)
+
+
+def _alone(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) -> HostIntent:
+    """Decide what shall answer as far as this cluster is concerned."""
     names, _ = pool_names(snapshot)
     live = [member for member in snapshot.members if _live(member)]
     pooled = [member for member in live if member.pool and _counts(snapshot, member)]
@@ -48,7 +43,7 @@ def build(snapshot: HostSnapshot, site: Site) -> HostIntent:
     if snapshot.zone is None:
         return HostIntent(hold=True, problem=_no_zone(snapshot.hostname))
     adopts = _adopts(owner, pooled or plain[:1])
-    strange = _foreign(snapshot, site, adopts=adopts)
+    strange = _foreign(snapshot, owner, site, adopts=adopts, balanced=owner is not None or bool(pooled))
     if strange is not None:
         return HostIntent(hold=True, problem=strange)
     resting = _resting(snapshot, owner, pooled, plain)
@@ -110,8 +105,8 @@ def _let_go(snapshot: HostSnapshot, site: Site) -> HostIntent:
     """Take our mark off what answers, and leave it."""
     balancer, record = snapshot.observed, _own_record(snapshot, site)
     return HostIntent(
-        load_balancer=disowned(balancer.value, balancer.id) if balancer else None,
-        record=disowned(record, "") if record else None,
+        load_balancer=disowned(balancer.value, balancer.id, site.owner) if balancer else None,
+        record=disowned(record, "", site.owner) if record else None,
     )
 
 
@@ -154,10 +149,11 @@ def _mixed(member: Member) -> Problem:
     )
 
 
-def _foreign(snapshot: HostSnapshot, site: Site, *, adopts: bool) -> Problem | None:
+def _foreign(
+    snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site, *, adopts: bool, balanced: bool
+) -> Problem | None:
     if snapshot.observed is not None and not (adopts and is_unowned(snapshot.observed.value)):
-        what = f"a load balancer for hostname '{snapshot.hostname}'"
-        strange = foreign(snapshot.observed, site.owner, what, reason=Reason.HOSTNAME_IN_USE)
+        strange = barred(snapshot, owner, site, balanced=balanced)
         if strange is not None:
             return strange
     addresses = [record for record in snapshot.records if record.value.type in ADDRESS_RECORDS]
@@ -171,8 +167,8 @@ def _foreign(snapshot: HostSnapshot, site: Site, *, adopts: bool) -> Problem | N
 
 
 def _cname(snapshot: HostSnapshot, member: Member, site: Site) -> HostIntent:
-    if member.tunnel.spec.replicas == 0:
-        return HostIntent(problem=Problem(Reason.NO_ORIGINS, "`replicas` is 0: nothing answers"))
+    if all(slot.leaving for slot in member.slots):
+        return HostIntent(problem=Problem(Reason.NO_ORIGINS, "no connector shall run: nothing answers"))
     slot = _pointed_at(snapshot, member, site)
     answered = any(is_ours(record.value, site.owner) for record in snapshot.records)
     ready = slot is not None and slot.connected and slot.configured
@@ -203,15 +199,15 @@ def _pointed_at(snapshot: HostSnapshot, member: Member, site: Site) -> Slot | No
 
 def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) -> HostIntent:
     names, fallback_name = pool_names(snapshot)
-    unknown = _unknown(snapshot, names, fallback_name)
-    if unknown is not None:
-        return HostIntent(hold=True, problem=unknown)
+    refused = _unknown(snapshot, owner, names, fallback_name) or _unproxied(snapshot, owner)
+    if refused is not None:
+        return HostIntent(hold=True, problem=refused)
     usable = {
         name: view for name, view in snapshot.pools.items() if view.observed is not None and view.staying
     }
     fallback = usable.get(fallback_name) if fallback_name else None
     default = tuple(usable[name] for name in names if name in usable)
-    ours = snapshot.observed is not None and is_ours(snapshot.observed.value, site.owner)
+    ours = snapshot.observed is not None and takes_part(snapshot.observed.value, site.owner)
     if not default and fallback is None:
         # A CNAME that answers stays until the load balancer can take its place (law 4).
         record = _own_record(snapshot, site) if _expected(snapshot, names) else None
@@ -224,7 +220,8 @@ def _balanced(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) ->
     if not ours and not any(_answers(view) for view in chosen):
         return HostIntent(hold=True, problem=_not_yet(chosen))
     balancer = load_balancer(snapshot.hostname, owner, chosen, fallback or chosen[0], usable, site)
-    missing = next((name for name in names if name not in usable), None)
+    named = owner.spec.pool_names if owner is not None else names
+    missing = next((name for name in named if name not in usable), None)
     waiting = Problem(Reason.WAITING_FOR_POOL, f"pool '{missing}' has no origin yet") if missing else None
     return HostIntent(load_balancer=balancer, problem=waiting)
 
@@ -234,22 +231,40 @@ def _own_record(snapshot: HostSnapshot, site: Site) -> DnsRecord | None:
     return next(ours, None)
 
 
-def _unknown(snapshot: HostSnapshot, names: tuple[str, ...], fallback: str | None) -> Problem | None:
-    for name in names:
+def _unknown(
+    snapshot: HostSnapshot, owner: LoadBalancer | None, names: tuple[str, ...], fallback: str | None
+) -> Problem | None:
+    """Find a pool or a fallback that is named, anywhere in the LoadBalancer, and defined by nothing."""
+    for name in owner.spec.pool_names if owner is not None else names:
         view = snapshot.pools.get(name)
         if view is None or (view.lbpool is None and not view.members):
             message = (
                 f"pool '{name}' must be defined: apply an LBPool of that name, or a Tunnel with that `pool`"
             )
             return Problem(Reason.POOL_NOT_FOUND, message)
-    if fallback is not None:
-        view = snapshot.pools.get(fallback)
+    further = owner.spec.fallback_names if owner is not None else ()
+    for last in (*((fallback,) if fallback else ()), *further):
+        view = snapshot.pools.get(last)
         if view is None or view.lbpool is None:
-            message = (
-                f"LBPool '{fallback}' must exist in the same namespace: apply it or change `fallbackRef`"
-            )
+            message = f"LBPool '{last}' must exist in the same namespace: apply it or change `fallbackRef`"
             return Problem(Reason.FALLBACK_NOT_FOUND, message)
     return None
+
+
+def _unproxied(snapshot: HostSnapshot, owner: LoadBalancer | None) -> Problem | None:
+    """Find a pool of Tunnels where only DNS is answered: a tunnel has no address that a visitor can reach."""
+    if owner is None or owner.spec.proxied:
+        return None
+    named = (*owner.spec.pool_names, *owner.spec.fallback_names)
+    behind = next((name for name in named if not snapshot.pools[name].is_addresses), None)
+    if behind is None:
+        return None
+    return Problem(
+        Reason.PROXY_REQUIRED,
+        f"pool '{behind}' holds tunnel origins, which visitors reach only through Cloudflare: set `proxied` "
+        "to 'true', or name pools of `origins` with addresses only",
+        stalled=True,
+    )
 
 
 def _answers(view: PoolView) -> bool:

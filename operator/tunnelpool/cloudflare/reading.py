@@ -16,6 +16,7 @@ from tunnelpool.domain.canonical import (
     canonical_address,
     canonical_affinity_attributes,
     canonical_notification_filter,
+    canonical_rules,
 )
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.json import EMPTY, FrozenJson, freeze, with_defaults
@@ -43,6 +44,18 @@ HTTP_TYPES: Final = frozenset({"http", "https"})
 
 _STATUSES: Final = {status.value: status for status in TunnelStatus}
 _UNMANAGED_ORIGIN_FIELDS: Final = ("virtual_network_id", "flatten_cname")
+_TOLD_OF_ORIGINS: Final = frozenset({"healthy", "disabled_at"})
+"""What Cloudflare says of an origin and nobody writes."""
+
+_OVERRIDING_OBJECTS: Final = (
+    "adaptive_routing",
+    "country_pools",
+    "location_strategy",
+    "pop_pools",
+    "random_steering",
+    "region_pools",
+    "session_affinity_attributes",
+)
 
 
 def read_monitor(raw: Json) -> Observed[Monitor]:
@@ -78,7 +91,7 @@ def read_pool(raw: Json) -> ObservedPool:
     origins = [_object(origin, "origins") for origin in _list(raw, "origins")]
     value = Pool(
         name=_text(raw, "name"),
-        origins=tuple(sorted((_origin(origin) for origin in origins), key=lambda o: (o.name, o.address))),
+        origins=tuple(sorted((read_origin(origin) for origin in origins), key=lambda o: (o.name, o.address))),
         description=_text(raw, "description"),
         enabled=_flag(raw, "enabled", default=True),
         minimum_origins=_whole(raw, "minimum_origins", 1),
@@ -102,17 +115,22 @@ def read_pool(raw: Json) -> ObservedPool:
     return ObservedPool(_text(raw, "id"), value, health=health)
 
 
-def unmanaged_origin_fields(raw: Json) -> dict[str, dict[str, Any]]:
-    """Pick what tunnelpool does not manage in a pool's origins, by address.
+def origins_as_written(raw: Json) -> dict[str, dict[str, Any]]:
+    """List a pool's origins as somebody has written them, by address.
 
-    Origins are replaced whole: what another writer has set there is written back with them.
+    Origins are replaced whole: what another writer has put there is written back as it was.
     """
-    found = {}
-    for origin in _list(raw, "origins"):
-        kept = {name: origin[name] for name in _UNMANAGED_ORIGIN_FIELDS if origin.get(name) is not None}
-        if kept:
-            found[canonical_address(_text(origin, "address"))] = kept
-    return found
+    return {
+        canonical_address(_text(origin, "address")): {
+            name: value for name, value in origin.items() if name not in _TOLD_OF_ORIGINS
+        }
+        for origin in _list(raw, "origins")
+    }
+
+
+def unmanaged_origin_fields(raw: Json) -> dict[str, Any]:
+    """Pick what tunnelpool does not manage in an origin."""
+    return {name: raw[name] for name in _UNMANAGED_ORIGIN_FIELDS if raw.get(name) is not None}
 
 
 def read_load_balancer(raw: Json, zone_id: str) -> Observed[LoadBalancer]:
@@ -138,6 +156,7 @@ def read_load_balancer(raw: Json, zone_id: str) -> Observed[LoadBalancer]:
         session_affinity_attributes=canonical_affinity_attributes(_map(raw, "session_affinity_attributes")),
         adaptive_routing=with_defaults(_map(raw, "adaptive_routing"), ADAPTIVE_ROUTING_DEFAULTS),
         location_strategy=with_defaults(_map(raw, "location_strategy"), LOCATION_STRATEGY_DEFAULTS),
+        rules=canonical_rules([_rule(rule) for rule in _list(raw, "rules")]),
     )
     return Observed(_text(raw, "id"), value, zone_id)
 
@@ -174,7 +193,8 @@ def read_zone(raw: Json) -> Zone:
     return Zone(_text(raw, "id"), canonical_hostname(_text(raw, "name")))
 
 
-def _origin(raw: Json) -> Origin:
+def read_origin(raw: Json) -> Origin:
+    """Read an origin of a pool."""
     weight = _number(raw, "weight")
     hosts = [
         value
@@ -194,6 +214,15 @@ def _origin(raw: Json) -> Origin:
 
 def _geo(raw: Json, name: str) -> FrozenJson:
     return freeze({str(place).upper(): list(pools) for place, pools in _map(raw, name).items() if pools})
+
+
+def _rule(raw: Any) -> dict[str, Any]:
+    rule = _without_nulls(_object(raw, "rules"))
+    overrides = _map(rule, "overrides")
+    for part, names in ((rule, ("fixed_response",)), (overrides, _OVERRIDING_OBJECTS)):
+        for name in names:
+            _map(part, name)  # raises where it is none
+    return rule
 
 
 def _without_nulls(raw: Json) -> dict[str, Any]:

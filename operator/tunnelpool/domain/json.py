@@ -21,6 +21,7 @@ class FrozenArray(tuple[FrozenJson, ...]):
 
 
 EMPTY: Final = FrozenObject()
+NONE: Final = FrozenArray()
 
 
 def freeze(value: Any) -> FrozenJson:

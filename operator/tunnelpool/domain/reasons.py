@@ -32,7 +32,11 @@ class Reason(StrEnum):
     CONFLICT = "Conflict"
     POOL_NAMED_TWICE = "PoolNamedTwice"
     MIXED_POOL = "MixedPool"
+    PROXY_REQUIRED = "ProxyRequired"
     NO_ORIGINS = "NoOrigins"
+    FOLLOWING = "Following"
+    WORKLOAD_NOT_FOUND = "WorkloadNotFound"
+    TOO_MANY_REPLICAS = "TooManyReplicas"
     WAITING_FOR_CONNECTORS = "WaitingForConnectors"
     WAITING_FOR_HEALTH = "WaitingForHealth"
     WAITING_FOR_POOL = "WaitingForPool"
@@ -108,8 +112,20 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "name a pool for each hostname."
     ),
     Reason.MIXED_POOL: "A pool holds tunnel origins or address origins, never both. Name another pool.",
+    Reason.PROXY_REQUIRED: (
+        "The LoadBalancer has `proxied: false` and a pool of Tunnels, which are reached only through "
+        "Cloudflare. Set it to true, or name pools of addresses."
+    ),
     Reason.NO_ORIGINS: (
         "No origin is in the pool, so it does not exist at Cloudflare. Apply a Tunnel that names it."
+    ),
+    Reason.FOLLOWING: "There are as many connectors as the workload of `workloadRef` has replicas.",
+    Reason.WORKLOAD_NOT_FOUND: (
+        "`workloadRef` names a workload that does not exist. Apply it; until then origins stay as they are."
+    ),
+    Reason.TOO_MANY_REPLICAS: (
+        "The workload has more replicas than a Tunnel may have connectors, which is 20; so many run. Apply "
+        "another Tunnel for the same hostname."
     ),
     Reason.WAITING_FOR_CONNECTORS: "No connector has registered yet.",
     Reason.WAITING_FOR_HEALTH: "The health check has no good verdict yet.",
@@ -185,6 +201,7 @@ A resource says how it stands by conditions only; there is no phase.
 | `Stalled` | every kind | It stays as it is until a person acts; the message says how. Absent otherwise. |
 | `Connected` | Tunnel | At least one origin has a ready connector. |
 | `Registered` | Tunnel with a pool | Every origin is in the pool. |
+| `Following` | Tunnel with `workloadRef` | There are as many connectors as the workload has replicas. |
 | `Healthy` | LBPool | Enough origins pass the health check. |
 | `Drifted` | with `driftPolicy: Report` | Somebody has changed fields at Cloudflare, which is left so. |
 | `TLSEnforced` | LBPool that requires TLS | The SSL mode of its zones makes Cloudflare use TLS. |

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
-from tunnelpool.domain.json import EMPTY, FrozenJson, FrozenObject, freeze
+from tunnelpool.domain.json import EMPTY, NONE, FrozenArray, FrozenJson, FrozenObject, freeze
 
 TUNNEL_DOMAIN: Final = "cfargotunnel.com"
 
@@ -129,14 +129,20 @@ class LoadBalancer:
     )
     adaptive_routing: FrozenJson = field(default_factory=lambda: freeze(ADAPTIVE_ROUTING_DEFAULTS))
     location_strategy: FrozenJson = field(default_factory=lambda: freeze(LOCATION_STRATEGY_DEFAULTS))
+    rules: FrozenJson = NONE
+    """As `canonical_rules` writes them."""
 
     @property
     def pools(self) -> frozenset[str]:
         """Ids of all pools that the load balancer refers to."""
         found = {*self.default_pools, self.fallback_pool}
         for places in (self.region_pools, self.country_pools, self.pop_pools):
-            if isinstance(places, FrozenObject):
-                found.update(str(pool) for _, pools in places if isinstance(pools, tuple) for pool in pools)
+            found |= _listed(places)
+        for rule in self.rules if isinstance(self.rules, FrozenArray) else ():
+            overrides = _member(rule, "overrides")
+            found |= {one for name in _POOL_LISTS for one in _listed(_member(overrides, name))}
+            fallback = _member(overrides, "fallback_pool")
+            found |= {fallback} if isinstance(fallback, str) else set()
         return frozenset(found)
 
 
@@ -241,6 +247,21 @@ KIND_OF: Final[Mapping[type, RemoteKind]] = {
     Tunnel: RemoteKind.TUNNEL,
     DnsRecord: RemoteKind.DNS_RECORD,
 }
+
+
+_POOL_LISTS: Final = ("default_pools", "region_pools", "country_pools", "pop_pools", "pools")
+"""Where an override of a rule names pools."""
+
+
+def _member(value: FrozenJson, name: str) -> FrozenJson:
+    return dict(value).get(name) if isinstance(value, FrozenObject) else None
+
+
+def _listed(pools: FrozenJson) -> set[str]:
+    """Collect the ids of a list of pools, or of such lists by place."""
+    if isinstance(pools, FrozenObject):
+        return {one for _, listed in pools for one in _listed(listed)}
+    return {str(pool) for pool in pools} if isinstance(pools, FrozenArray) else set()
 
 
 def tunnel_address(tunnel_id: str) -> str:

@@ -31,6 +31,7 @@ class Topology:
         self._unreadable: dict[tuple[str, str, str], tuple[str, Raw]] = {}
         store.add_index("tunnels-by-pool", "Tunnel", _tunnel_pools)
         store.add_index("tunnels-by-host", "Tunnel", lambda raw: tuple(hosts_of(raw)))
+        store.add_index("tunnels-by-workload", "Tunnel", _workload)
         store.add_index("balancers-by-host", "LoadBalancer", lambda raw: tuple(hosts_of(raw)))
         store.add_index("balancers-by-pool", "LoadBalancer", _balancer_pools)
         store.add_index("lbpools-by-name", "LBPool", lambda raw: (_remote_name(raw),))
@@ -159,10 +160,10 @@ class Topology:
         """Tell which aggregates a resource or a child concerns."""
         meta = raw["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
-        if kind in CHILDREN:
+        if kind in CHILDREN or kind == "StatefulSet":
             owner = (meta.get("labels") or {}).get(TUNNEL_LABEL)
             if not owner:
-                return set()
+                return self._followers(kind, namespace, name)
             keys: set[Key] = {TunnelKey(namespace, owner)}
             tunnel = self.store.get("Tunnel", namespace, owner)
             return keys | (self.keys_of("Tunnel", tunnel) if tunnel and kind == "Pod" else set())
@@ -178,6 +179,11 @@ class Topology:
                 return {HostKey(canonical_hostname(raw["spec"]["hostname"])), *self._pools_of_balancer(raw)}
             case _:
                 return set()
+
+    def _followers(self, kind: str, namespace: str, name: str) -> set[Key]:
+        """Tell which aggregates a workload concerns: its Tunnels, their pools and host names."""
+        tunnels = self.store.by("tunnels-by-workload", f"{kind}/{namespace}/{name}")
+        return {key for tunnel in tunnels for key in self.keys_of("Tunnel", tunnel)}
 
     def neighbours(self, key: Key) -> set[Key]:
         """Tell which aggregates look at this one."""
@@ -315,12 +321,15 @@ def _tunnel_pools(raw: Raw) -> tuple[str, ...]:
 
 def _balancer_pools(raw: Raw) -> tuple[str, ...]:
     spec = raw.get("spec") or {}
-    names = dict.fromkeys(spec.get("pools") or ())
-    for places in ("regionPools", "countryPools", "popPools"):
-        for pools in (spec.get(places) or {}).values():
-            names |= dict.fromkeys(pools)
-    if spec.get("fallbackRef"):
-        names[spec["fallbackRef"]["name"]] = None
+    sources = [spec, *(rule.get("overrides") or {} for rule in spec.get("rules") or ())]
+    names: dict[str, None] = {}
+    for source in sources:
+        names |= dict.fromkeys(source.get("pools") or ())
+        for places in ("regionPools", "countryPools", "popPools"):
+            for pools in (source.get(places) or {}).values():
+                names |= dict.fromkeys(pools)
+        if source.get("fallbackRef"):
+            names[source["fallbackRef"]["name"]] = None
     namespace = raw["metadata"].get("namespace", "")
     return tuple(f"{namespace}/{name}" for name in names)
 
@@ -328,6 +337,13 @@ def _balancer_pools(raw: Raw) -> tuple[str, ...]:
 def _ref(raw: Raw, field: str) -> tuple[str, ...]:
     ref = (raw.get("spec") or {}).get(field)
     return (f"{raw['metadata'].get('namespace', '')}/{ref['name']}",) if ref else ()
+
+
+def _workload(raw: Raw) -> tuple[str, ...]:
+    ref = (raw.get("spec") or {}).get("workloadRef")
+    if not ref:
+        return ()
+    return (f"{ref.get('kind', 'Deployment')}/{raw['metadata'].get('namespace', '')}/{ref['name']}",)
 
 
 def _tunnel_of_child(raw: Raw) -> tuple[str, ...]:

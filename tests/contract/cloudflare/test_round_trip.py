@@ -9,7 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunnelpool.cloudflare.account import CloudAccount
-from tunnelpool.domain.canonical import canonical_notification_filter
+from tunnelpool.domain.canonical import (
+    canonical_affinity_attributes,
+    canonical_notification_filter,
+    canonical_rules,
+)
 from tunnelpool.domain.json import freeze, with_defaults
 from tunnelpool.domain.remote import (
     KIND_OF,
@@ -186,6 +190,19 @@ async def test_load_balancers(edge: Any, data: st.DataObject) -> None:
             for number in range(3)
         ]
         ids = st.sampled_from([pool.id for pool in targets])
+        pools_of_rule = st.lists(ids, min_size=1, unique=True)
+        overrides = st.fixed_dictionaries(
+            {},
+            optional={
+                "default_pools": pools_of_rule,
+                "fallback_pool": ids,
+                "steering_policy": st.sampled_from(["off", "random"]),
+                "random_steering": st.dictionaries(ids, percents).map(lambda some: {"pool_weights": some}),
+                "session_affinity": st.sampled_from(["cookie", "ip_cookie"]),
+                "adaptive_routing": st.booleans().map(lambda across: {"failover_across_pools": across}),
+            },
+        )
+        answer = {"status_code": 503, "content_type": "text/plain", "message_body": "later"}
         balancers = st.builds(
             LoadBalancer,
             name=names,
@@ -198,6 +215,30 @@ async def test_load_balancers(edge: Any, data: st.DataObject) -> None:
                 lambda some: with_defaults({"pool_weights": some}, RANDOM_STEERING_DEFAULTS)
             ),
             adaptive_routing=st.booleans().map(lambda across: freeze({"failover_across_pools": across})),
+            session_affinity=st.sampled_from(["none", "cookie", "ip_cookie"]),
+            session_affinity_attributes=st.fixed_dictionaries(
+                {},
+                optional={
+                    "samesite": st.sampled_from(["Lax", "Strict"]),
+                    "secure": st.sampled_from(["Always", "Never"]),
+                    "drain_duration": st.integers(0, 600),
+                    "zero_downtime_failover": st.sampled_from(["temporary", "sticky"]),
+                },
+            ).map(canonical_affinity_attributes),
+            # One rule is what the plan `pro` takes.
+            rules=st.lists(
+                st.fixed_dictionaries(
+                    {"name": words, "condition": words.map('http.host == "{}.example.com"'.format)},
+                    optional={
+                        "priority": percents,
+                        "disabled": st.booleans(),
+                        "terminates": st.booleans(),
+                        "fixed_response": st.just(answer),
+                        "overrides": overrides,
+                    },
+                ),
+                max_size=1,
+            ).map(canonical_rules),
         )
         try:
             await live_through(edge, data.draw(balancers), data.draw(balancers))

@@ -26,7 +26,8 @@ from snapshots import (
     tunnel,
 )
 
-from tunnelpool.build.host import HostIntent, build, pool_names
+from tunnelpool.build.host import build, pool_names
+from tunnelpool.build.intent import HostIntent
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView, Running
 from tunnelpool.domain.json import thaw
 from tunnelpool.domain.ownership import Mark
@@ -158,6 +159,73 @@ def test_places_and_weights_are_translated_to_ids_and_lose_what_does_not_exist()
         "default_weight": 0.5,
         "pool_weights": {"pool-1": 0.2},
     }
+
+
+def test_rules_name_their_pools_by_id_and_have_a_priority_each() -> None:
+    rules = [
+        {"name": "shop", "condition": "c", "overrides": {"pools": ["empty", "my-pool"], "ttlSeconds": 60}},
+        {"name": "late", "overrides": {"pools": ["empty"], "fallbackRef": {"name": "static"}}},
+        {"name": "later", "overrides": {"pools": ["empty"]}},
+        {"name": "closed", "fixedResponse": {"statusCode": 503, "messageBody": "later"}},
+    ]
+    pools = {"empty": PoolView("empty", lbpool("empty")), "my-pool": view(), "static": fallback_view()}
+    intent = build(host(pools=pools, load_balancers=(balancer(rules=rules),)), SITE)
+    assert intent.load_balancer is not None
+    plain = {"condition": "", "disabled": False, "terminates": False}
+    assert thaw(intent.load_balancer.rules) == [
+        {
+            **plain,
+            "name": "shop",
+            "condition": "c",
+            "priority": 0,
+            "overrides": {"default_pools": ["pool-1"], "ttl": 60},
+        },
+        {
+            **plain,
+            "name": "late",
+            "priority": 1,
+            "overrides": {"default_pools": ["pool-f"], "fallback_pool": "pool-f"},
+        },
+        # No pool of it exists, so the fallback answers: another pool is not what the rule asks for.
+        {**plain, "name": "later", "priority": 2, "overrides": {"default_pools": ["pool-1"]}},
+        {
+            **plain,
+            "name": "closed",
+            "priority": 3,
+            "terminates": True,
+            "fixed_response": {"status_code": 503, "message_body": "later"},
+            "overrides": {},
+        },
+    ]
+    assert intent.load_balancer.pools == {"pool-1", "pool-f"}
+    assert reason(intent) is Reason.WAITING_FOR_POOL
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"regionPools": {"WEU": ["nowhere"]}},
+        {"rules": [{"name": "r", "overrides": {"pools": ["nowhere"]}}]},
+    ],
+)
+def test_a_pool_that_nothing_defines_is_named_wherever_it_stands(spec: dict[str, Any]) -> None:
+    intent = build(host(load_balancers=(balancer(**spec),)), SITE)
+    assert (intent.hold, reason(intent)) == (True, Reason.POOL_NOT_FOUND)
+
+
+def test_the_fallback_of_a_rule_has_to_exist() -> None:
+    rule = {"name": "r", "overrides": {"fallbackRef": {"name": "nowhere"}}}
+    intent = build(host(load_balancers=(balancer(rules=[rule]),)), SITE)
+    assert (intent.hold, reason(intent)) == (True, Reason.FALLBACK_NOT_FOUND)
+
+
+def test_where_only_dns_is_answered_no_pool_of_tunnels_may_be_named() -> None:
+    pools = {"my-pool": view(), "static": fallback_view()}
+    refused = build(host(pools=pools, load_balancers=(balancer(proxied=False),)), SITE)
+    assert (refused.hold, reason(refused)) == (True, Reason.PROXY_REQUIRED)
+    taken = build(host(pools=pools, load_balancers=(balancer(proxied=False, pools=["static"]),)), SITE)
+    assert taken.load_balancer is not None
+    assert not taken.load_balancer.proxied
 
 
 def test_with_every_pool_gone_the_load_balancer_goes() -> None:

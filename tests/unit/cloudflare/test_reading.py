@@ -124,3 +124,19 @@ def test_a_steering_policy_that_is_left_to_the_server_follows_the_maps() -> None
 def test_json_that_is_not_a_pool_is_refused(raw: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is not expected to be"):
         read_pool({"id": "1", "name": "web", "origins": [], **raw})
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {},
+        ["a"],
+        [{"overrides": []}],
+        [{"fixed_response": "no"}],
+        [{"overrides": {"random_steering": 1}}],
+        [{"overrides": {"region_pools": ["1"]}}],
+    ],
+)
+def test_json_that_is_no_list_of_rules_is_refused(rules: Any) -> None:
+    with pytest.raises(ValueError, match="is not expected to be"):
+        read_load_balancer({"id": "1", "name": "a.example.com", "rules": rules}, ZONE)

@@ -12,20 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunnelpool.cloudflare.reading import (
+    origins_as_written,
     read_dns_record,
     read_load_balancer,
     read_monitor,
     read_pool,
     read_tunnel,
-    unmanaged_origin_fields,
 )
 from tunnelpool.cloudflare.writing import changes_to_wire, to_wire
 from tunnelpool.domain.canonical import (
     canonical_address,
     canonical_affinity_attributes,
     canonical_notification_filter,
+    canonical_rules,
 )
-from tunnelpool.domain.json import EMPTY, freeze, with_defaults
+from tunnelpool.domain.json import EMPTY, freeze, thaw, with_defaults
 from tunnelpool.domain.remote import (
     LOAD_SHEDDING_DEFAULTS,
     LOCATION_STRATEGY_DEFAULTS,
@@ -135,6 +136,34 @@ affinity_attributes = st.fixed_dictionaries(
         "require_all_headers": st.booleans(),
     },
 ).map(canonical_affinity_attributes)
+overrides = st.fixed_dictionaries(
+    {},
+    optional={
+        "default_pools": st.lists(ids, min_size=1, max_size=2),
+        "fallback_pool": ids,
+        "steering_policy": st.sampled_from(["off", "random"]),
+        "region_pools": places.map(thaw),
+        "random_steering": st.just({"pool_weights": {"a": 0.5}}),
+        "session_affinity": st.sampled_from(["none", "cookie"]),
+        "session_affinity_ttl": st.just(1800),
+        "session_affinity_attributes": affinity_attributes.map(thaw),
+        "adaptive_routing": st.booleans().map(lambda across: {"failover_across_pools": across}),
+        "location_strategy": st.just({"mode": "pop"}),
+        "ttl": st.integers(30, 300),
+    },
+)
+rules = st.lists(
+    st.fixed_dictionaries(
+        {"name": words, "condition": texts},
+        optional={
+            "disabled": st.booleans(),
+            "terminates": st.booleans(),
+            "fixed_response": st.fixed_dictionaries({"status_code": st.just(503)}),
+            "overrides": overrides,
+        },
+    ),
+    max_size=3,
+).map(canonical_rules)
 any_balancers = st.builds(
     LoadBalancer,
     name=hostnames,
@@ -158,6 +187,7 @@ any_balancers = st.builds(
     location_strategy=st.sampled_from(["pop", "resolver_ip"]).map(
         lambda mode: with_defaults({"mode": mode}, LOCATION_STRATEGY_DEFAULTS)
     ),
+    rules=rules,
 )
 balancers = any_balancers.map(
     lambda one: replace(
@@ -194,6 +224,9 @@ def served(body: Mapping[str, Any], kind: type[RemoteValue]) -> dict[str, Any]:
             answer["session_affinity_ttl"] = 1800 if answer["session_affinity"] == "header" else 82800
         if not answer["proxied"]:
             answer.setdefault("ttl", 30)
+        for rule in answer["rules"]:
+            rule["terminates"] = rule["terminates"] or "fixed_response" in rule
+            rule["overrides"].setdefault("session_affinity", "")
     return answer
 
 
@@ -362,11 +395,33 @@ def test_what_is_not_ours_in_an_origin_is_written_back() -> None:
             {"name": "a", "address": "A.example.com", "flatten_cname": False},
         ]
     }
-    extras = unmanaged_origin_fields(raw)
-    pool = Pool("web", (Origin("a", "a.example.com"), Origin("b", "10.0.0.1"), Origin("c", "c.example.com")))
-    body = changes_to_wire(pool, (Change("origins", (), pool.origins),), extras)
+    there = origins_as_written(raw)
+    origins = (Origin("a", "a.example.com", weight=0.5), Origin("b", "10.0.0.1", enabled=False))
+    pool = Pool("web", (*origins, Origin("c", "c.example.com")))
+    body = changes_to_wire(pool, (Change("origins", (), pool.origins),), there)
     by_name = {origin.pop("name"): origin for origin in body["origins"]}
     assert by_name["a"]["flatten_cname"] is False
     assert by_name["b"]["virtual_network_id"] == "v"
     assert by_name["c"].keys() == {"address", "enabled", "weight"}
     assert not any("healthy" in origin for origin in by_name.values())
+
+
+def test_an_origin_that_stays_as_it_is_is_written_back_to_the_bit() -> None:
+    raw = {
+        "name": "b",
+        "address": "OTHER.example.com",
+        "enabled": True,
+        "weight": 0.333,
+        "header": {"host": ["Other.example.com", "second"]},
+        "port": 0,
+        "something_new": {"a": [1]},
+    }
+    told = {"healthy": True, "disabled_at": "2026-01-01T00:00:00Z"}
+    pool = read_pool({"id": "1", "name": "web", "origins": [{**raw, **told}]}).value
+    mine = Origin("a", "a.example.com")
+    body = changes_to_wire(
+        replace(pool, origins=(mine, *pool.origins)),
+        (Change("origins", pool.origins, ()),),
+        origins_as_written({"origins": [{**raw, **told}]}),
+    )
+    assert body["origins"][1] == raw

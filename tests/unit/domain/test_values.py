@@ -13,6 +13,7 @@ from tunnelpool.domain.canonical import (
     canonical_address,
     canonical_affinity_attributes,
     canonical_notification_filter,
+    canonical_rules,
 )
 from tunnelpool.domain.hostnames import canonical_hostname, zone_of
 from tunnelpool.domain.json import EMPTY, freeze, thaw, with_defaults
@@ -146,3 +147,43 @@ def test_kinds_have_the_paths_of_the_api() -> None:
     assert KINDS["Pod"].path() == "/api/v1/pods"
     assert Kind("Pod", "", "v1", "pods").path("a/b", "..") == "/api/v1/namespaces/a%2Fb/pods/.."
     assert [kind.name for kind in WATCHED[:4]] == ["Tunnel", "LBPool", "HealthCheck", "LoadBalancer"]
+
+
+def test_rules_stand_in_their_order_and_each_has_its_priority() -> None:
+    named = [{"name": "a"}, {"name": "b", "fixed_response": {"status_code": 503, "location": ""}}]
+    in_order = thaw(canonical_rules(named))
+    assert [(one["name"], one["priority"], one["terminates"]) for one in in_order] == [
+        ("a", 0, False),
+        ("b", 1, True),
+    ]
+    turned = thaw(canonical_rules([{"name": "a", "priority": 7}, {"name": "b", "priority": 2}]))
+    assert [(one["name"], one["priority"]) for one in turned] == [("b", 2), ("a", 7)]
+    assert thaw(canonical_rules(turned)) == turned
+
+
+def test_overrides_of_a_rule_that_say_nothing_are_left_out() -> None:
+    (rule,) = thaw(
+        canonical_rules(
+            [
+                {
+                    "name": "a",
+                    "overrides": {
+                        "session_affinity": "",
+                        "ttl": 0,
+                        "region_pools": {"weu": ["1"], "ENAM": []},
+                        "random_steering": {"pool_weights": {"1": 0.5}},
+                    },
+                }
+            ]
+        )
+    )
+    assert rule["overrides"] == {
+        "region_pools": {"WEU": ["1"]},
+        "random_steering": {"default_weight": 1, "pool_weights": {"1": 0.5}},
+    }
+
+
+def test_a_load_balancer_refers_to_the_pools_of_its_rules_too() -> None:
+    overrides = {"default_pools": ["2"], "fallback_pool": "3", "country_pools": {"GB": ["4"]}}
+    rules = canonical_rules([{"name": "a", "overrides": overrides}, {"name": "b"}])
+    assert LoadBalancer("a.example.com", ("1",), "1", rules=rules).pools == {"1", "2", "3", "4"}

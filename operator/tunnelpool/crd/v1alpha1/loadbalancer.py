@@ -10,10 +10,10 @@ from tunnelpool.crd.base import (
     AGE_COLUMN,
     READY_COLUMNS,
     Column,
-    DriftingSpec,
     Model,
     Names,
     Resource,
+    SharedSpec,
     Status,
 )
 from tunnelpool.crd.fields import (
@@ -26,7 +26,10 @@ from tunnelpool.crd.fields import (
     StatusName,
 )
 from tunnelpool.crd.rules import Rule
+from tunnelpool.crd.v1alpha1.balancer_rules import BalancerRules
 from tunnelpool.crd.v1alpha1.steering import (
+    AFFINITY_RULES,
+    RANDOM_STEERING_RULE,
     AdaptiveRouting,
     CountryPools,
     LocationStrategy,
@@ -40,7 +43,7 @@ from tunnelpool.crd.v1alpha1.steering import (
 )
 
 
-class LoadBalancerSpec(DriftingSpec):
+class LoadBalancerSpec(SharedSpec):
     """What is wanted of a LoadBalancer."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -58,12 +61,14 @@ class LoadBalancerSpec(DriftingSpec):
             "must not be 'geo' without `regionPools`, `countryPools` or `popPools`",
             ".steeringPolicy",
         ),
+        RANDOM_STEERING_RULE,
         Rule(
-            "!has(self.randomSteering) || (has(self.steeringPolicy) && self.steeringPolicy in "
-            "['random', 'least_outstanding_requests', 'least_connections'])",
-            "must not be set unless `steeringPolicy` is 'random', 'least_outstanding_requests' or "
-            "'least_connections'",
-            ".randomSteering",
+            "!has(self.randomSteering) || !has(self.randomSteering.poolWeights) || "
+            "self.randomSteering.poolWeights.all(name, name in self.pools || (has(self.rules) && "
+            "self.rules.exists(rule, has(rule.overrides) && has(rule.overrides.pools) && "
+            "name in rule.overrides.pools)))",
+            "must name pools of `pools`, or of the rules' `overrides.pools`",
+            ".randomSteering.poolWeights",
         ),
         Rule(
             "self.proxied || !has(self.steeringPolicy) || !(self.steeringPolicy in "
@@ -76,42 +81,7 @@ class LoadBalancerSpec(DriftingSpec):
             "must be 'none' where `proxied` is false",
             ".sessionAffinity",
         ),
-        Rule(
-            "self.sessionAffinity != 'none' || (!has(self.sessionAffinityTTLSeconds) "
-            "&& !has(self.sessionAffinityAttributes))",
-            "must not have `sessionAffinityTTLSeconds` or `sessionAffinityAttributes` where "
-            "`sessionAffinity` is 'none'",
-        ),
-        Rule(
-            "!has(self.sessionAffinityTTLSeconds) || !(self.sessionAffinity in ['cookie', 'ip_cookie']) || "
-            "(self.sessionAffinityTTLSeconds >= 1800 && self.sessionAffinityTTLSeconds <= 604800)",
-            "must be 1800 to 604800 where `sessionAffinity` is 'cookie' or 'ip_cookie'",
-            ".sessionAffinityTTLSeconds",
-        ),
-        Rule(
-            "!has(self.sessionAffinityTTLSeconds) || self.sessionAffinity != 'header' || "
-            "(self.sessionAffinityTTLSeconds >= 30 && self.sessionAffinityTTLSeconds <= 3600)",
-            "must be 30 to 3600 where `sessionAffinity` is 'header'",
-            ".sessionAffinityTTLSeconds",
-        ),
-        Rule(
-            "(self.sessionAffinity == 'header') == (has(self.sessionAffinityAttributes) "
-            "&& has(self.sessionAffinityAttributes.headers) "
-            "&& size(self.sessionAffinityAttributes.headers) > 0)",
-            "must have `sessionAffinityAttributes.headers` where `sessionAffinity` is 'header', else none",
-        ),
-        Rule(
-            "self.sessionAffinity == 'header' || !has(self.sessionAffinityAttributes) "
-            "|| !self.sessionAffinityAttributes.requireAllHeaders",
-            "must not be true unless `sessionAffinity` is 'header'",
-            ".sessionAffinityAttributes.requireAllHeaders",
-        ),
-        Rule(
-            "self.sessionAffinity != 'header' || !has(self.sessionAffinityAttributes) "
-            "|| self.sessionAffinityAttributes.zeroDowntimeFailover != 'sticky'",
-            "must not be 'sticky' where `sessionAffinity` is 'header'",
-            ".sessionAffinityAttributes.zeroDowntimeFailover",
-        ),
+        *AFFINITY_RULES,
         Rule(
             "self.proxied || !has(self.adaptiveRouting) || !self.adaptiveRouting.failoverAcrossPools",
             "must not be true where `proxied` is false: Cloudflare sees no request to try again",
@@ -126,6 +96,27 @@ class LoadBalancerSpec(DriftingSpec):
             "!self.proxied || !has(self.ttlSeconds)",
             "must not be set unless `proxied` is false: Cloudflare sets the TTL of a proxied name",
             ".ttlSeconds",
+        ),
+        Rule(
+            "!has(self.rules) || size(self.rules) == 0 || (!has(self.regionPools) && !has(self.countryPools) "
+            "&& !has(self.popPools))",
+            "must not be set beside `regionPools`, `countryPools` or `popPools`: Cloudflare takes no rules "
+            "with 'geo' steering",
+            ".rules",
+        ),
+        Rule(
+            "self.proxied || !has(self.rules) || self.rules.all(rule, !has(rule.fixedResponse) && "
+            "(!has(rule.overrides) || (!has(rule.overrides.sessionAffinity) && "
+            "!has(rule.overrides.adaptiveRouting))))",
+            "must not have `fixedResponse`, `overrides.sessionAffinity` or `overrides.adaptiveRouting` where "
+            "`proxied` is false: Cloudflare sees no request",
+            ".rules",
+        ),
+        Rule(
+            "!self.proxied || !has(self.rules) || self.rules.all(rule, !has(rule.overrides) || "
+            "(!has(rule.overrides.ttlSeconds) && !has(rule.overrides.locationStrategy)))",
+            "must not have `overrides.ttlSeconds` or `overrides.locationStrategy` unless `proxied` is false",
+            ".rules",
         ),
     )
 
@@ -171,12 +162,32 @@ class LoadBalancerSpec(DriftingSpec):
     """Whether requests pass through Cloudflare. Pools of Tunnels need it."""
     ttl_seconds: int | None = Field(default=None, ge=10, le=86400)
     """TTL of the DNS answer where `proxied` is false, in seconds. Default: Cloudflare's, 30."""
+    rules: BalancerRules = ()
+    """What differs for some of the requests: other pools, or an answer of Cloudflare's own. Below Enterprise
+    one rule is allowed."""
     enabled: bool = True
     """Whether the load balancer answers. If not, other DNS records of the name do."""
     description: Description = ""
     """Text for people; the operator's mark of ownership is put behind it."""
     credentials_ref: CredentialsRef | None = None
     """The Secret with the API token and the account. Default: the operator's own credentials."""
+
+    @property
+    def pool_names(self) -> tuple[str, ...]:
+        """Every pool that is named, the default ones first, without the fallback."""
+        named = dict.fromkeys(self.pools)
+        for places in (self.region_pools, self.country_pools, self.pop_pools):
+            named |= dict.fromkeys(name for names in (places or {}).values() for name in names)
+        for rule in self.rules:
+            if rule.overrides is not None:
+                named |= dict.fromkeys(rule.overrides.pool_names)
+        return tuple(named)
+
+    @property
+    def fallback_names(self) -> tuple[str, ...]:
+        """The LBPools that are named as a fallback, of the load balancer itself and of its rules."""
+        refs = (self.fallback_ref, *(one.overrides.fallback_ref for one in self.rules if one.overrides))
+        return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
 
     @property
     def effective_steering_policy(self) -> SteeringPolicy:

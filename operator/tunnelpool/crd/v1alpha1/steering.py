@@ -22,7 +22,18 @@ SteeringPolicy: TypeAlias = Literal[
 ]
 SessionAffinity: TypeAlias = Literal["none", "cookie", "ip_cookie", "header"]
 
-_REGIONS: Final = "WNAM|ENAM|WEU|EEU|NSAM|SSAM|OC|ME|NAF|SAF|SAS|SEAS|NEAS"
+REGION_KEYS: Final = (
+    "WNAM|ENAM|WEU|EEU|NSAM|SSAM|OC|ME|NAF|SAF|SAS|SEAS|NEAS",
+    "must have regions of Cloudflare as keys: WNAM, ENAM, WEU, EEU and so on",
+)
+COUNTRY_KEYS: Final = (
+    "[A-Z]{2}",
+    "must have countries as keys: two capital letters of ISO 3166-1; in YAML write 'NO' in quotes",
+)
+POP_KEYS: Final = (
+    "[A-Z]{3}",
+    "must have data centres as keys: three capital letters of IATA, such as LHR",
+)
 PoolList: TypeAlias = Annotated[
     tuple[PoolName, ...],
     Field(min_length=1, max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
@@ -35,20 +46,17 @@ PoolList: TypeAlias = Annotated[
 RegionPools: TypeAlias = Annotated[
     Mapping[str, PoolList],
     Field(max_length=13),
-    keys_matching(_REGIONS, "must have regions of Cloudflare as keys: WNAM, ENAM, WEU, EEU and so on"),
+    keys_matching(*REGION_KEYS),
 ]
 CountryPools: TypeAlias = Annotated[
     Mapping[str, PoolList],
     Field(max_length=64),
-    keys_matching(
-        "[A-Z]{2}",
-        "must have countries as keys: two capital letters of ISO 3166-1; in YAML write 'NO' in quotes",
-    ),
+    keys_matching(*COUNTRY_KEYS),
 ]
 PopPools: TypeAlias = Annotated[
     Mapping[str, PoolList],
     Field(max_length=64),
-    keys_matching("[A-Z]{3}", "must have data centres as keys: three capital letters of IATA, such as LHR"),
+    keys_matching(*POP_KEYS),
 ]
 AffinityHeader: TypeAlias = Annotated[
     str,
@@ -114,3 +122,54 @@ class LocationStrategy(Model):
     """By the data centre that was asked, or by the resolver's address."""
     prefer_ecs: Literal["always", "never", "proximity", "geo"] = Field(default="proximity", alias="preferECS")
     """When the visitor's network, as the resolver passes it on (EDNS Client Subnet), is used instead."""
+
+
+RANDOM_STEERING_RULE: Final = Rule(
+    "!has(self.randomSteering) || (has(self.steeringPolicy) && self.steeringPolicy in "
+    "['random', 'least_outstanding_requests', 'least_connections'])",
+    "must not be set unless `steeringPolicy` is 'random', 'least_outstanding_requests' or "
+    "'least_connections'",
+    ".randomSteering",
+)
+AFFINITY_RULES: Final = (
+    Rule(
+        "!has(self.sessionAffinity) || self.sessionAffinity != 'none' || "
+        "(!has(self.sessionAffinityTTLSeconds) && !has(self.sessionAffinityAttributes))",
+        "must not have `sessionAffinityTTLSeconds` or `sessionAffinityAttributes` where "
+        "`sessionAffinity` is 'none'",
+    ),
+    Rule(
+        "!has(self.sessionAffinity) || !has(self.sessionAffinityTTLSeconds) || "
+        "!(self.sessionAffinity in ['cookie', 'ip_cookie']) || "
+        "(self.sessionAffinityTTLSeconds >= 1800 && self.sessionAffinityTTLSeconds <= 604800)",
+        "must be 1800 to 604800 where `sessionAffinity` is 'cookie' or 'ip_cookie'",
+        ".sessionAffinityTTLSeconds",
+    ),
+    Rule(
+        "!has(self.sessionAffinity) || !has(self.sessionAffinityTTLSeconds) || "
+        "self.sessionAffinity != 'header' || "
+        "(self.sessionAffinityTTLSeconds >= 30 && self.sessionAffinityTTLSeconds <= 3600)",
+        "must be 30 to 3600 where `sessionAffinity` is 'header'",
+        ".sessionAffinityTTLSeconds",
+    ),
+    Rule(
+        "!has(self.sessionAffinity) || (self.sessionAffinity == 'header') == "
+        "(has(self.sessionAffinityAttributes) && has(self.sessionAffinityAttributes.headers) "
+        "&& size(self.sessionAffinityAttributes.headers) > 0)",
+        "must have `sessionAffinityAttributes.headers` where `sessionAffinity` is 'header', else none",
+    ),
+    Rule(
+        "!has(self.sessionAffinity) || self.sessionAffinity == 'header' || "
+        "!has(self.sessionAffinityAttributes) || !self.sessionAffinityAttributes.requireAllHeaders",
+        "must not be true unless `sessionAffinity` is 'header'",
+        ".sessionAffinityAttributes.requireAllHeaders",
+    ),
+    Rule(
+        "!has(self.sessionAffinity) || self.sessionAffinity != 'header' || "
+        "!has(self.sessionAffinityAttributes) "
+        "|| self.sessionAffinityAttributes.zeroDowntimeFailover != 'sticky'",
+        "must not be 'sticky' where `sessionAffinity` is 'header'",
+        ".sessionAffinityAttributes.zeroDowntimeFailover",
+    ),
+)
+"""Of an object that has `sessionAffinity`, by default or where a rule changes it."""

@@ -92,8 +92,5 @@ class Hosts:
         if fallback:
             further[fallback] = None
         for balancer in snapshot.load_balancers:
-            spec = balancer.spec
-            for places in (spec.region_pools, spec.country_pools, spec.pop_pools):
-                for pools in (places or {}).values():
-                    further |= dict.fromkeys(pools)
+            further |= dict.fromkeys((*balancer.spec.pool_names, *balancer.spec.fallback_names))
         return tuple(further)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tunnelpool.build.health import serving
-from tunnelpool.build.ownership import is_ours
 from tunnelpool.build.pool import effective
+from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import HealthCheckView, Member, PoolSnapshot, PoolView, Site
 from tunnelpool.crd.v1alpha1 import LBPool
 from tunnelpool.domain.errors import MissingPermissionError
@@ -80,7 +80,7 @@ class Pools:
         lbpool = self._topology.lbpool(namespace, name)
         remote_name = self._topology.remote_pool_name(namespace, name)
         observed = await observed_pool(remote_name, opened)
-        if observed is not None and not is_ours(observed.value, self._site.owner):
+        if observed is not None and not takes_part(observed.value, self._site.owner):
             observed = None
         tunnels = self._topology.tunnels_naming(namespace, name)
         if lbpool is not None and lbpool.spec.origins:
@@ -112,7 +112,7 @@ class Pools:
         present = {place_of(one.tunnel) for one in members}
         for origin in observed.value.origins if observed else ():
             parts = read_tunnel_name(origin.name)
-            if parts is None or parts.owner != self._site.owner:
+            if parts is None or not self._site.owner.covers(parts.owner):
                 continue
             place = (parts.namespace, parts.name)
             raw = topology.store.get("Tunnel", *place)
@@ -192,7 +192,7 @@ class Pools:
             for tunnel in self._topology.tunnels_naming(namespace, user.metadata.name)
         }
         for balancer in self._topology.balancers_naming(namespace, name):
-            if balancer.spec.fallback_ref is not None and balancer.spec.fallback_ref.name == name:
+            if name in balancer.spec.fallback_names:
                 found.add(balancer.spec.hostname)
         return tuple(sorted(found))
 
