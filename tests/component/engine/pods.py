@@ -12,6 +12,8 @@ from typing import Any
 from remote_account import RemoteAccount
 from small_cluster import SmallCluster, containers
 
+from tunnelpool.domain.kinds import MANAGED_BY, MANAGER
+
 START_S = 2.0
 RESTART_S = 10.0
 
@@ -24,10 +26,10 @@ class _Pod:
     deleted: bool = False
     killed: bool = False
     ready: bool = False
-
-    def is_deleted(self) -> bool:
     turned_at: float = 0.0
     """When `ready` became what it is."""
+
+    def is_deleted(self) -> bool:
         """Tell whether it shall end."""
         return self.deleted
 
@@ -59,8 +61,6 @@ class Pods:
         self._released.set()
         self._released = asyncio.Event()
 
-    def ready(self) -> int:
-        """Count the pods that are ready."""
     def cut(self, deployment: str, *, hangs: bool = False) -> None:
         """Lose the connections of a Deployment while its pods look well, as a lost node's do for a while.
 
@@ -84,6 +84,8 @@ class Pods:
         secret = self._cluster.get("Secret", deployment, namespace) or {}
         return self._remote.opened_by(secret.get("data", {}).get("token", ""))
 
+    def ready(self) -> int:
+        """Count the pods that are ready."""
         return sum(pod.ready for pod in self._pods.values())
 
     async def stop(self) -> None:
@@ -96,7 +98,7 @@ class Pods:
         return [pod for pod in self._pods.values() if pod.deployment == (namespace, deployment)]
 
     def _changed(self, kind: str, raw: dict[str, Any], gone: bool) -> None:
-        if kind == "Deployment":
+        if kind == "Deployment" and (raw["metadata"].get("labels") or {}).get(MANAGED_BY) == MANAGER:
             asyncio.get_running_loop().call_soon(self._provide, raw, gone)
 
     def _provide(self, raw: dict[str, Any], gone: bool) -> None:
@@ -184,10 +186,10 @@ class Pods:
         pod.poke.clear()
 
     def _show(self, name: str, pod: _Pod, state: str, *, ready: bool) -> None:
-        pod.ready = ready
-        raw = self._cluster.get("Pod", name, pod.deployment[0])
         if pod.ready is not ready:
             pod.turned_at = self._remote.clock.now()
+        pod.ready = ready
+        raw = self._cluster.get("Pod", name, pod.deployment[0])
         if raw is not None:
             self._cluster.write({**raw, "status": _status(state, ready=ready, since=pod.turned_at)})
 
