@@ -49,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
 _LARGEST_BODY = 4 * 1024 * 1024
 _UNEMULATED = (
     "/accounts/{account_id}/load_balancers",
+    "/accounts/{account_id}/load_balancers/{id:[0-9a-f]{32}}",
     "/accounts/{account_id}/load_balancers/monitor_groups{rest:.*}",
     "/accounts/{account_id}/load_balancers/preview/{rest:.*}",
     "/accounts/{account_id}/load_balancers/monitors/{id}/preview",
