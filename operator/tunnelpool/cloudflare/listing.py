@@ -93,8 +93,10 @@ class Listing(Generic[T]):
             ApiError: the reading failed. Everyone who waits for it hears of that.
 
         """
+        if self._valid and not fresh:
+            return self.items
         young = within_s > 0 and self._clock.monotonic() - self._begun_at <= within_s
-        if self._valid and (not fresh or (young and self._flight is not None and self._flight.done())):
+        if self._valid and young and self._flight is not None and self._flight.done():
             return self.items
         seen = self._flights if fresh and not young else max(self._flights - 1, self._outdated)
         flight = self._flight

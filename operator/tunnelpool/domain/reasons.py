@@ -128,7 +128,10 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "another Tunnel for the same hostname."
     ),
     Reason.WAITING_FOR_CONNECTORS: "No connector has registered yet.",
-    Reason.WAITING_FOR_HEALTH: "The health check has no good verdict yet.",
+    Reason.WAITING_FOR_HEALTH: (
+        "A hostname is served once an origin has a good verdict of the health check; an origin that shall "
+        "leave waits until each of the others has one, good or bad."
+    ),
     Reason.WAITING_FOR_POOL: "The pool is being made.",
     Reason.WAITING_FOR_HEALTH_CHECK: "The health check's monitor is being made.",
     Reason.BELOW_THRESHOLD: (

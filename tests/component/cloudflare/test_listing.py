@@ -76,6 +76,23 @@ async def test_a_fresh_answer_was_begun_after_the_question(listing: Listing[Item
     assert source.loads == 2
 
 
+async def test_who_takes_an_answer_that_was_begun_just_before_shares_it_also_while_it_is_under_way(
+    listing: Listing[Item], source: Source, clock: Any
+) -> None:
+    source.gate.clear()
+    asking = [asyncio.create_task(listing.read(source, fresh=True, within_s=0.5)) for _ in range(3)]
+    await source.begun.get()
+    asking.append(asyncio.create_task(listing.read(source, fresh=True, within_s=0.5)))
+    await asyncio.sleep(0)
+    source.gate.set()
+    await asyncio.gather(*asking)
+    await listing.read(source, fresh=True, within_s=0.5)
+    assert source.loads == 1
+    clock.at += 0.6
+    await listing.read(source, fresh=True, within_s=0.5)
+    assert source.loads == 2
+
+
 async def test_a_reader_that_gives_up_leaves_the_answer_to_the_others(
     listing: Listing[Item], source: Source
 ) -> None:

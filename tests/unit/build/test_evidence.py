@@ -56,8 +56,8 @@ def test_what_cloudflare_said_before_the_pod_became_unready_is_asked_again() -> 
 
 
 def test_cloudflares_word_alone_counts_once_it_stands_for_ten_seconds() -> None:
-    assert chosen(3, suspect(for_s=WORD_S - 0.1)) == set()
-    assert chosen(3, suspect(for_s=WORD_S)) == {0}
+    assert chosen(3, suspect(for_s=9.9)) == set()
+    assert chosen(3, suspect(for_s=10.0)) == {0}
     (trusted,) = believed(Fleet(3, (suspect(),)))
     assert against(suspect(), AT, frozenset({trusted})).strength is Strength.WORD
     assert against(suspect(), AT, NOBODY).strength is None

@@ -96,7 +96,8 @@ class SessionAffinityAttributes(Model):
     """Secure attribute of the cookie. `Auto`: set where the zone always uses HTTPS."""
     drain_duration_seconds: int | None = Field(default=None, ge=0, le=86400)
     """How long sessions stay on an origin that was disabled, in seconds. An origin that leaves for good, with
-    its Tunnel or a replica, is gone after the Tunnel's `drainSeconds`."""
+    its Tunnel or a replica, stays disabled for as long before it goes, and for its Tunnel's `drainSeconds` at
+    least."""
     zero_downtime_failover: Literal["none", "temporary", "sticky"] = "none"
     """Where a session goes whose origin cannot be reached. `temporary`: elsewhere for this request. `sticky`:
     elsewhere for good. `none`: nowhere, the visitor gets the error."""
