@@ -13,11 +13,13 @@ FAST = ("tests/unit/", "tests/component/")
 
 
 @pytest.mark.parametrize("one", BREAKS, ids=lambda one: one.name.replace(" ", "-"))
-def test_a_break_still_applies_to_one_line_and_leaves_python(one: Break) -> None:
+def test_a_break_still_applies_to_one_line_and_leaves_python_if_it_was(one: Break) -> None:
     assert "\n" not in one.old + one.new
     assert one.old != one.new
     assert not one.file.startswith("tests/")
-    compile(one.apply((ROOT / one.file).read_text()), one.file, "exec")
+    broken = one.apply((ROOT / one.file).read_text())
+    if one.file.endswith(".py"):
+        compile(broken, one.file, "exec")
 
 
 @pytest.mark.parametrize("one", BREAKS, ids=lambda one: one.name.replace(" ", "-"))
@@ -29,8 +31,8 @@ def test_a_break_names_fast_tests_that_are_there(one: Break) -> None:
         assert re.search(rf"^ *(?:async )?def {re.escape(name)}\(", (ROOT / path).read_text(), re.MULTILINE)
 
 
-def test_every_law_is_broken_in_some_way() -> None:
-    assert {one.law for one in BREAKS} == set(LAWS)
+def test_every_law_is_broken_in_at_least_two_ways() -> None:
+    assert {law for law, ways in Counter(one.law for one in BREAKS).items() if ways > 1} == set(LAWS)
 
 
 def test_no_two_breaks_share_a_name() -> None:
