@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from tunnelpool.build.evidence import Strength, against, believed, contradicted
 from tunnelpool.build.removal import drain_s, held_back
@@ -19,6 +20,10 @@ from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
 from tunnelpool.domain.ownership import read_mark
 from tunnelpool.domain.reasons import Problem
 from tunnelpool.domain.remote import Origin, tunnel_address
+
+
+KEPT_S: Final = 10.0
+"""How soon an origin that must stay in is looked at again: other pools may have become usable meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ def tunnel_origins(snapshot: PoolSnapshot, site: Site, now: datetime) -> Placing
         held = held_back(snapshot, existing, in_service, deleted=member.tunnel.deleting)
         if held is not None:
             problems.append(held)
-            leaving.append(Placed(existing))
+            leaving.append(Placed(existing, recheck_s=KEPT_S))
         else:
             leaving += _drained(snapshot, member, existing, now)
     return Placing(_last_stays(snapshot, (*staying, *leaving), theirs), next(iter(problems), None))
@@ -154,5 +159,5 @@ def _last_stays(
     ):
         return placed
     kept = min(taken, key=lambda one: (one.strength or 0, one.origin.name))
-    back = replace(kept, origin=replace(kept.origin, enabled=True), out=False, strength=None)
+    back = Placed(replace(kept.origin, enabled=True), recheck_s=KEPT_S)
     return tuple(back if one is kept else one for one in placed)

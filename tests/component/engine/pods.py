@@ -70,6 +70,11 @@ class Pods:
             self._remote.disconnect(self._tunnel_id(pod), name)
             self._show(name, pod, "running", ready=not hangs)
 
+    def look_unready(self, deployment: str) -> None:
+        """Let the pods of a Deployment be called unready, whatever becomes of their connections."""
+        for name, pod in self._named(deployment):
+            self._show(name, pod, "running", ready=False)
+
     def mend(self, deployment: str) -> None:
         """Let what was cut connect again."""
         for name, pod in self._named(deployment):
