@@ -1,0 +1,1 @@
+"""Visitors who do not know each other, as a program: open loop, a new connection each, no retry."""
