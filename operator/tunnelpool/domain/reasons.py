@@ -26,6 +26,7 @@ class Reason(StrEnum):
     CLUSTER_REFUSED = "ClusterRefused"
     RESTLESS = "Restless"
     ZONE_NOT_FOUND = "ZoneNotFound"
+    HOSTNAME_NOT_ALLOWED = "HostnameNotAllowed"
     HOSTNAME_IN_USE = "HostnameInUse"
     NAME_IN_USE = "NameInUse"
     CLUSTER_NAME_TAKEN = "ClusterNameTaken"
@@ -93,6 +94,10 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     ),
     Reason.ZONE_NOT_FOUND: (
         "No zone of the account holds the hostname. Correct it, or use another account's token."
+    ),
+    Reason.HOSTNAME_NOT_ALLOWED: (
+        "The operator's `hostnamePolicy` does not let this namespace claim the hostname; the message says "
+        "which it may. Nothing new is made, and what answers already is left as it is."
     ),
     Reason.HOSTNAME_IN_USE: (
         "A DNS record or load balancer of that hostname exists which this installation has not made. Delete "
