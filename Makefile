@@ -70,6 +70,7 @@ generate: $(STAMP) ## write what is generated: crds/, the chart's CRDs, install.
 	@$(BIN)/python -m tunnelpool.domain.reasons > docs/conditions.md
 	@$(BIN)/python -m tunnelpool.settings > docs/settings.md
 	@$(BIN)/python -m tunnelpool.ops.metrics > docs/metrics.md
+	@$(BIN)/python tests/proof/proof_map.py > docs/proof.md
 	@HELM="$$($(BIN)/python -m devcluster build helm)/helm" helm/render-install > install.yaml.new
 	@mv install.yaml.new install.yaml
 
