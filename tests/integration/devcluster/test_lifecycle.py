@@ -1,5 +1,6 @@
 """Probes, the end of a container, crashes and lost nodes."""
 
+import asyncio
 import signal
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,28 @@ async def test_a_killed_pod_that_is_held_stays_down_until_it_is_released(space: 
     await control.release("target", space.name)
     space.wait("pod/target")
     assert container_status(space, "target")["restartCount"] == 1
+
+
+async def test_a_pod_that_is_deleted_just_when_it_starts_again_ends_by_sigterm_and_leaves_no_process(
+    space: Namespace,
+) -> None:
+    names = [f"target-{number}" for number in range(4)]
+    script = "trap 'echo sigterm; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    space.apply(*(script_pod(name, script) for name in names))
+    control = space.cluster.control
+    for name in names:
+        space.wait(f"pod/{name}")
+        await control.kill(name, space.name, hold=True)
+        space.wait(f"pod/{name}", "Ready=false")
+    for delay_s, name in enumerate(names):
+        await control.release(name, space.name)
+        await asyncio.sleep(delay_s * 0.03)
+        space.kubectl("delete", "pod", name, "--wait=false")
+    space.kubectl("wait", "pod", *names, "--for=delete", "--timeout=15s")
+    for name in names:
+        first, *rest = space.log(name).split()
+        assert first == "up"
+        assert rest in ([], ["sigterm"], ["up", "sigterm"]), name
 
 
 async def test_a_stopped_process_hangs_without_ending(space: Namespace) -> None:

@@ -41,6 +41,9 @@ class Container:
         self._plan: Launch | None = None
         self._process: Process | None = None
         self._ended = asyncio.Event()
+        self._launched = asyncio.Event()
+        """Not set while the program is being started: it cannot be signalled yet, nor be said not to run."""
+        self._launched.set()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -56,6 +59,7 @@ class Container:
         Called again with less, the earlier end holds.
         """
         self._stopping = True
+        await self._launched.wait()  # one that is just being started shall get its SIGTERM, not be cut off
         if self._process:
             await self._stop(self._process, grace_s)
         elif self._task and not self._task.done():
@@ -66,6 +70,7 @@ class Container:
     async def crash(self) -> None:
         """End it with its node, or the cluster: SIGKILL, without a word to anybody."""
         self._stopping = True
+        await self._launched.wait()
         if self._process:
             self._process.send(signal.SIGKILL)
         elif self._task:
@@ -141,13 +146,15 @@ class Container:
             self._context.site.logs / f"{self._context.namespace}_{self._context.name}_{record.name}.log"
         )
         begin = timestamp()
+        self._launched.clear()
         try:
             with log_file.open("ab") as output:
-                process = await launch(plan, output)
+                process = self._process = await launch(plan, output)
         except StartError as error:
             self._set_ended(START_ERROR, begin, "StartError", str(error))
             return START_ERROR
-        self._process = process
+        finally:
+            self._launched.set()
         self._ended.clear()
         record.state = {"running": {"startedAt": begin}}
         health = Health(self.spec, self._context, self)
