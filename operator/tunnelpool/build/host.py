@@ -7,7 +7,7 @@ and never over a record that is not ours (law 4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tunnelpool.build.balancer import load_balancer
@@ -20,7 +20,6 @@ from tunnelpool.crd.v1alpha1 import LoadBalancer, Tunnel
 from tunnelpool.domain.ownership import Mark
 from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.domain.remote import DnsRecord, tunnel_address
-from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
 
 ADDRESS_RECORDS: Final = frozenset({"A", "AAAA", "CNAME"})
 """Types of DNS records that answer for a host name."""

@@ -1,4 +1,4 @@
-"""What a builder answers with: the object as it should be, or why there is none."""
+"""What a builder answers with: what there shall be, or why there is nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tunnelpool.domain.reasons import Problem
-from tunnelpool.domain.remote import Observed, RemoteValue
+from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Observed, RemoteValue
 
 V = TypeVar("V", bound=RemoteValue)
 
@@ -27,3 +27,16 @@ class Intent(Generic[V]):
     """Whether the observed object may be changed although no mark is on it; a foreign one never."""
     extra: tuple[Observed[V], ...] = ()
     """Observed duplicates that go as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostIntent:
+    """What shall answer for a host name: a load balancer, a CNAME, or nothing of ours."""
+
+    load_balancer: LoadBalancer | None = None
+    record: DnsRecord | None = None
+    adopt: bool = False
+    """Whether what carries no mark may be changed; what carries a foreign one never."""
+    hold: bool = False
+    """Leave everything as it is."""
+    problem: Problem | None = None

@@ -31,7 +31,7 @@ def build(snapshot: MonitorSnapshot, site: Site) -> Intent[Monitor]:
             return Intent(hold=True, problem=Problem(Reason.DELETION_BLOCKED, message), extra=extra)
         if check.retains and keep is not None:
             letting_go = Problem(Reason.DELETING, "the monitor stays, without our mark")
-            return Intent(desired=disowned(keep.value, keep.id), problem=letting_go, extra=extra)
+            return Intent(desired=disowned(keep.value, keep.id, site.owner), problem=letting_go, extra=extra)
         return Intent(problem=Problem(Reason.DELETING, "the monitor is being deleted"), extra=extra)
     if check.suspended:
         return Intent(hold=True, problem=suspended(check))

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from tunnelpool.build.intent import Intent
-from tunnelpool.build.ownership import disowned, foreign, is_unowned
+from tunnelpool.build.ownership import disowned, is_unowned
+from tunnelpool.build.shared_pool import barred, has_company, in_company, wants_sharing
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Site
 from tunnelpool.build.tunnel_origins import Placed, Placing, tunnel_origins
 from tunnelpool.crd.fields import STREAMS
@@ -30,12 +31,17 @@ _DEFAULT_REGIONS: Final = ("WNAM",)
 def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
     """Decide what the pool shall be. A pool without origins cannot exist at Cloudflare (law 4)."""
     spec = effective(snapshot)
-    if snapshot.observed is not None:
-        strange = foreign(snapshot.observed, site.owner, f"pool '{snapshot.name}'", reason=Reason.NAME_IN_USE)
-        if strange is not None and not (_adopts(snapshot, spec) and is_unowned(snapshot.observed.value)):
-            return Intent(hold=True, problem=strange)
+    strange = barred(snapshot, spec, site)
+    adopted = _adopts(snapshot, spec) and snapshot.observed and is_unowned(snapshot.observed.value)
+    if strange is not None and not adopted:
+        return Intent(hold=True, problem=strange)
+    return in_company(_alone(snapshot, spec, site, now), snapshot, spec, site)
+
+
+def _alone(snapshot: PoolSnapshot, spec: LBPool | None, site: Site, now: datetime) -> Intent[Pool]:
+    """Decide what the pool shall be as far as this cluster is concerned."""
     if spec is None and not any(not member.tunnel.deleting for member in snapshot.members):
-        kept = _let_go(snapshot)
+        kept = _let_go(snapshot, site)
         if kept is not None:
             return kept
     resting = _resting(snapshot, spec)
@@ -52,13 +58,13 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
         addresses = address_origins(spec, requires_tls=requires_tls(snapshot))
         placing = Placing(tuple(Placed(origin) for origin in addresses))
     else:
-        if snapshot.referrers and _all_leave(snapshot):
+        if snapshot.referrers and _all_leave(snapshot) and not has_company(snapshot, site):
             return Intent(hold=True, problem=_still_referenced(snapshot))
         placing = tunnel_origins(snapshot, site, now)
     placed, problem = placing.placed, problem or placing.held
     recheck_s = min((one.recheck_s for one in placed if one.recheck_s is not None), default=None)
     if not placed:
-        if snapshot.referrers:
+        if snapshot.referrers and not has_company(snapshot, site):
             return Intent(hold=True, problem=_still_referenced(snapshot))
         return Intent(problem=_why_empty(snapshot), recheck_s=recheck_s)
     out = tuple(sorted(one.origin.name for one in placed if one.out))
@@ -82,7 +88,7 @@ def _resting(snapshot: PoolSnapshot, spec: LBPool | None) -> LBPool | Tunnel | N
     return tunnels[0] if tunnels and all(tunnel.suspended for tunnel in tunnels) else None
 
 
-def _let_go(snapshot: PoolSnapshot) -> Intent[Pool] | None:
+def _let_go(snapshot: PoolSnapshot, site: Site) -> Intent[Pool] | None:
     """Take our mark off a pool that nobody here wants any more, if the last to want it retain it.
 
     The origins of those who do not retain it leave first. None if the pool does not stay.
@@ -98,7 +104,7 @@ def _let_go(snapshot: PoolSnapshot) -> Intent[Pool] | None:
     if not staying:
         return None
     letting_go = Problem(Reason.DELETING, "the pool stays, without our mark")
-    desired = replace(disowned(pool, snapshot.observed.id), origins=staying)
+    desired = replace(disowned(pool, snapshot.observed.id, site.owner), origins=staying)
     return Intent(desired=desired, problem=letting_go)
 
 
@@ -201,8 +207,10 @@ def _pool(
     site: Site,
 ) -> Pool:
     spec = lbpool.spec if lbpool else None
-    mark = Mark(site.owner, PoolKey("", snapshot.name).mark, out)
-    all_out = bool(out) and not any(origin.enabled for origin in origins)
+    shared = wants_sharing(lbpool)
+    listed = tuple(one.name for one in spec.origins) if spec and shared else ()
+    mark = Mark(site.owner, PoolKey("", snapshot.name).mark, out, shared=shared, has=tuple(sorted(listed)))
+    all_out = bool(out) and not any(origin.enabled for origin in origins) and not has_company(snapshot, site)
     return Pool(
         name=snapshot.name,
         origins=origins,

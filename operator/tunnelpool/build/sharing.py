@@ -104,7 +104,7 @@ def leave_pool(there: Pool, owner: Owner, *, keep: bool = False) -> Pool | None:
     rest = tuple(
         one for one in there.origins if keep or not (_is_tunnel_of(one, owner) or one.name in dropped)
     )
-    if not (marks or any(_is_foreign_tunnel(one, owner) for one in rest)) or not rest:
+    if not (marks or any(is_foreign_tunnel(one, owner) for one in rest)) or not rest:
         return None
     enabled = there.enabled or (_is_closed(there) and any(one.enabled for one in rest))
     description = marked(unmarked(there.description), *marks)
@@ -140,6 +140,12 @@ def join_balancer(
     asks = _differing(_comparable(desired, there), there) if wishes else ()
     described = _described(unmarked(there.description), marks, replace(mine, asks=asks))
     return replace(joined, description=described)
+
+
+def with_own_pools(desired: LoadBalancer) -> LoadBalancer:
+    """Say in the mark of a new load balancer that is shared which pools are ours."""
+    mark = replace(_own(desired), has=_ids(desired.pools))
+    return replace(desired, description=marked(unmarked(desired.description), mark))
 
 
 def leave_balancer(there: LoadBalancer, owner: Owner, *, keep: bool = False) -> LoadBalancer | None:
@@ -265,7 +271,8 @@ def _is_tunnel_of(origin: Origin, owner: Owner) -> bool:
     return owner.covers(owner_of(Tunnel(origin.name)))
 
 
-def _is_foreign_tunnel(origin: Origin, owner: Owner) -> bool:
+def is_foreign_tunnel(origin: Origin, owner: Owner) -> bool:
+    """Tell whether an origin is a tunnel of another cluster's."""
     found = owner_of(Tunnel(origin.name))
     return found is not None and not owner.covers(found)
 

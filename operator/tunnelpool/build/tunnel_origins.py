@@ -17,10 +17,9 @@ from tunnelpool.build.evidence import Strength, against, believed, contradicted
 from tunnelpool.build.removal import drain_s, held_back
 from tunnelpool.build.sharing import is_foreign_tunnel
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Running, Site, Slot
-from tunnelpool.domain.ownership import read_mark
+from tunnelpool.domain.ownership import mark_of
 from tunnelpool.domain.reasons import Problem
 from tunnelpool.domain.remote import Origin, tunnel_address
-
 
 KEPT_S: Final = 10.0
 """How soon an origin that must stay in is looked at again: other pools may have become usable meanwhile."""
@@ -66,7 +65,7 @@ def tunnel_origins(snapshot: PoolSnapshot, site: Site, now: datetime) -> Placing
 def _staying(
     snapshot: PoolSnapshot, there: Mapping[str, Origin], site: Site, now: datetime
 ) -> Iterator[Placed]:
-    mark = read_mark(snapshot.observed.value.description) if snapshot.observed else None
+    mark = mark_of(snapshot.observed.value.description, site.owner) if snapshot.observed else None
     out = mark.out if mark else ()
     trusted = believed(snapshot.fleet)
     for member in snapshot.members:

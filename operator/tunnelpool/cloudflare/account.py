@@ -98,6 +98,10 @@ class CloudAccount:
         """List the DNS records of a zone."""
         return await self._loader.read(self._inventory.shelf(RemoteKind.DNS_RECORD, zone_id), fresh=fresh)
 
+    async def look_again(self, kind: RemoteKind, id_: str, zone_id: str = "") -> None:
+        """Read one object afresh, just before it is written: others may write it as well."""
+        await self._loader.look_again(self._inventory.shelf(kind, zone_id), id_)
+
     async def ssl_mode(self, zone_id: str) -> str:
         """Read how Cloudflare reaches origins of a zone.
 

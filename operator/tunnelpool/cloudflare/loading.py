@@ -7,6 +7,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from tunnelpool.cloudflare import pages, reading, routes
 from tunnelpool.cloudflare.inventory import Inventory, Shelf, SslMode
+from tunnelpool.cloudflare.pool_health import with_known_health
 from tunnelpool.cloudflare.transport import Session
 from tunnelpool.domain.errors import MissingPermissionError, NotFoundError, UnavailableError
 from tunnelpool.domain.remote import Observed, ObservedPool, ObservedTunnel, RemoteKind, Zone
@@ -63,7 +64,7 @@ class Loader:
         return mode
 
     def understand(self, kind: RemoteKind, zone_id: str, raw: Any) -> Observed[Any]:
-        """Read one object of an answer, remembering what of a pool's origins is not ours.
+        """Read one object of an answer, remembering a pool's origins as they are written.
 
         Raises:
             UnavailableError: it is not what it should be.
@@ -77,7 +78,7 @@ class Loader:
                 return reading.read_monitor(raw)
             case RemoteKind.POOL:
                 pool = reading.read_pool(raw)
-                self._inventory.origin_extras[pool.id] = reading.unmanaged_origin_fields(raw)
+                self._inventory.written_origins[pool.id] = reading.origins_as_written(raw)
                 return pool
             case RemoteKind.LOAD_BALANCER:
                 return reading.read_load_balancer(raw, zone_id)

@@ -114,8 +114,8 @@ class Writer:
 
     async def _update(self, step: Update) -> None:
         kind = KIND_OF[type(step.value)]
-        extras = self._inventory.origin_extras.get(step.id)
-        body = changes_to_wire(step.value, step.changes, extras)
+        origins = self._inventory.written_origins.get(step.id)
+        body = changes_to_wire(step.value, step.changes, origins)
         if not body:
             return
         shelf = self._inventory.shelf(kind, step.zone_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Final
 
-from tunnelpool.cloudflare.reading import HTTP_TYPES
+from tunnelpool.cloudflare.reading import HTTP_TYPES, read_origin, unmanaged_origin_fields
 from tunnelpool.domain.json import FrozenArray, FrozenObject, thaw
 from tunnelpool.domain.remote import (
     DnsRecord,
@@ -19,8 +19,8 @@ from tunnelpool.domain.remote import (
 )
 from tunnelpool.plan.steps import Change
 
-OriginExtras = Mapping[str, Mapping[str, Any]]
-"""Fields of origins that are not managed, by address: `reading.unmanaged_origin_fields`."""
+WrittenOrigins = Mapping[str, Mapping[str, Any]]
+"""Origins as they stand at Cloudflare, by address: `reading.origins_as_written`."""
 
 _AFFINITY_TTL: Final = {"cookie": 82800, "ip_cookie": 82800, "header": 1800}
 """What the server chooses on creation, in seconds; a PATCH has to say it."""
@@ -76,17 +76,18 @@ def to_wire(value: RemoteValue) -> dict[str, Any]:
 
 
 def changes_to_wire(
-    value: RemoteValue, changes: Iterable[Change], extras: OriginExtras | None = None
+    value: RemoteValue, changes: Iterable[Change], there: WrittenOrigins | None = None
 ) -> dict[str, Any]:
     """Write the body of a PATCH: the changed fields as `value` has them, null for what is cleared.
 
-    The server merges maps: an entry that is gone has to be written as null. Lists it replaces.
+    The server merges maps: an entry that is gone has to be written as null. Lists it replaces: an origin that
+    shall stay as it is `there` is written to the bit as it is, whoever has put it there.
     """
     body: dict[str, Any] = {}
     for change in changes:
         if not _applies(value, change.field):
             continue
-        wire = _field(value, change.field, extras or {})
+        wire = _field(value, change.field, there or {})
         if isinstance(change.before, FrozenObject) and isinstance(wire, dict):
             wire = _merge_patch(thaw(change.before), wire)
         body[change.field] = wire
@@ -109,10 +110,10 @@ def _applies(value: RemoteValue, field: str) -> bool:
     return True
 
 
-def _field(value: RemoteValue, field: str, extras: OriginExtras) -> Any:
+def _field(value: RemoteValue, field: str, there: WrittenOrigins) -> Any:
     canonical = getattr(value, field)
     if field == "origins":
-        return [_origin(origin, extras.get(origin.address, {})) for origin in canonical]
+        return [_origin(origin, there.get(origin.address)) for origin in canonical]
     if field == "check_regions":
         return list(canonical) or None
     if isinstance(canonical, FrozenObject | FrozenArray):
@@ -120,9 +121,11 @@ def _field(value: RemoteValue, field: str, extras: OriginExtras) -> Any:
     return list(canonical) if isinstance(canonical, tuple) else canonical
 
 
-def _origin(origin: Origin, extras: Mapping[str, Any]) -> dict[str, Any]:
+def _origin(origin: Origin, there: Mapping[str, Any] | None) -> dict[str, Any]:
+    if there is not None and read_origin(there) == origin:
+        return dict(there)
     body: dict[str, Any] = {
-        **extras,
+        **(unmanaged_origin_fields(there) if there is not None else {}),
         "name": origin.name,
         "address": origin.address,
         "enabled": origin.enabled,

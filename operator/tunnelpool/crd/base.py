@@ -66,6 +66,7 @@ class ObjectMeta(Model):
 Adoption: TypeAlias = Literal["Never", "IfUnowned"]
 DeletionPolicy: TypeAlias = Literal["Delete", "Retain"]
 DriftPolicy: TypeAlias = Literal["Correct", "Report"]
+Sharing: TypeAlias = Literal["Exclusive", "Shared"]
 
 
 class Spec(Model):
@@ -92,7 +93,7 @@ class Spec(Model):
         """Put the fields that all kinds share last: a reader wants those of the kind."""
         found = super().__get_pydantic_json_schema__(schema, handler)
         properties = found["properties"]
-        for name in (name for name in DriftingSpec.model_fields if name in cls.model_fields):
+        for name in (name for name in SharedSpec.model_fields if name in cls.model_fields):
             properties[to_camel(name)] = properties.pop(to_camel(name))
         return found
 
@@ -104,6 +105,16 @@ class DriftingSpec(Spec):
     """What becomes of changes that somebody makes at Cloudflare. `Correct`: they are set right. `Report`: the
     condition `Drifted` names the fields and nothing is written, until the spec changes. Origins of Tunnels
     come and go all the same; origins made by hand stay with `Report`."""
+
+
+class SharedSpec(DriftingSpec):
+    """What a spec has whose object at Cloudflare several clusters may write."""
+
+    sharing: Sharing = "Exclusive"
+    """Whether other clusters may have entries in the same object at Cloudflare. `Exclusive`: it is this
+    cluster's alone. `Shared`: each cluster adds and removes its own origins of a pool, its own pools of a
+    load balancer; the one that has made the object writes the settings, and where another asks for others
+    both say so in the condition `SettingsDiffer`. It must be `Shared` in all of them."""
 
 
 class Status(Model):

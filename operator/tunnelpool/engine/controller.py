@@ -36,6 +36,7 @@ from tunnelpool.engine.failures import problem_of
 from tunnelpool.engine.ports import Clock, Cluster
 from tunnelpool.engine.queue import Lane, WorkQueue
 from tunnelpool.engine.repetition import Repetition
+from tunnelpool.engine.shared_writes import SharedWrites, changes_shared, is_same
 from tunnelpool.engine.store import Store
 from tunnelpool.engine.topology import Topology
 from tunnelpool.engine.transitions import events_of
@@ -109,6 +110,7 @@ class Controller:
         self._meter = meter
         self._backoff = Backoff()
         self._repetition = Repetition(clock)
+        self._shared = SharedWrites(clock)
         self._declined = Declined(clock)
         self._begun: dict[Key, float] = {}
 
@@ -138,15 +140,15 @@ class Controller:
         wrote = False
         concerned: set[Key] = set()
         try:
+            await self._shared.look_after(key)
             decision = await self._decider.decide(key)
             decision = await self._first_touch(key, decision)
             for _ in range(_PASSES):
                 if not decision.steps:
                     break
                 concerned |= decision.concerned
-                for step in decision.steps:
-                    await self._execute(key, step, decision)
-                    wrote = True
+                wrote = True
+                await self._take(key, decision)
                 self._failures.pop(key, None)
                 decision = await self._decider.decide(key)
             else:
@@ -191,6 +193,19 @@ class Controller:
             touched = True
         return await self._decider.decide(key) if touched else decision
 
+    async def _take(self, key: Key, decision: Decision) -> None:
+        """Take the steps of a decision. What others write as well is looked at first, and decided again."""
+        for number, step in enumerate(decision.steps):
+            if not changes_shared(step):
+                await self._execute(key, step, decision)
+                continue
+            if number == 0 and decision.cloud is not None:
+                await self._shared.look(step, decision.cloud)
+                now = await self._decider.decide(key)
+                if now.steps and is_same(now.steps[0], step):
+                    await self._execute(key, now.steps[0], now)
+            return  # in the next pass it is the first
+
     async def _execute(self, key: Key, step: Step, decision: Decision) -> None:
         self._declined.check(key, step, decision.cloud)
         self._repetition.check(key, step)
@@ -207,6 +222,7 @@ class Controller:
             self._remember(step, answer)
         self._declined.done(key)
         self._repetition.note(key, step)
+        self._shared.wrote(key, step, decision.cloud)
         self._meter.stepped(step)
 
     def _remember(self, step: Step, answer: Mapping[str, Any] | None) -> None:
@@ -288,6 +304,9 @@ class Controller:
     def _again(self, key: Key, decision: Decision) -> None:
         for abandoned in decision.abandoned:
             self._queue.add(abandoned, Lane.SWEEP)
+        look_s = self._shared.next_s(key)
+        if look_s is not None:
+            self._queue.add_after(key, look_s)
         if decision.recheck_s is not None:
             self._queue.add_after(key, decision.recheck_s, Lane.TRAFFIC)
         elif decision.problem is not None and decision.cloud is None:

@@ -10,8 +10,8 @@ from typing import Any, Final
 from tunnelpool.build import host as host_builder
 from tunnelpool.build import monitor as monitor_builder
 from tunnelpool.build import pool as pool_builder
-from tunnelpool.build.host import HostIntent
-from tunnelpool.build.ownership import is_ours
+from tunnelpool.build.intent import HostIntent
+from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import PoolSnapshot, Raw, Site
 from tunnelpool.build.status import (
     health_check_status,
@@ -267,7 +267,7 @@ class Decider:
             others = [one for one in snapshot.lbpools if one is not lbpool and not one.deleting]
             released = (
                 snapshot.observed is None
-                or not is_ours(snapshot.observed.value, self._site.owner)
+                or not takes_part(snapshot.observed.value, self._site.owner)
                 or lbpool.metadata.namespace != snapshot.namespace
                 or bool(others)
                 or (bool(snapshot.members) and not lbpool.spec.origins)
@@ -315,7 +315,7 @@ class Decider:
                 status = with_drift(status, balancer, drift, self._now())
             statuses.append(StatusWrite("LoadBalancer", raw, status))
             derived = any(not member.tunnel.deleting for member in snapshot.members)
-            there = snapshot.observed is not None and is_ours(snapshot.observed.value, self._site.owner)
+            there = snapshot.observed is not None and takes_part(snapshot.observed.value, self._site.owner)
             others = any(not one.deleting for one in snapshot.load_balancers if one is not balancer)
             elsewhere = balancer.metadata.namespace != snapshot.namespace
             done = snapshot.problem is None and (derived or others or elsewhere or not there)
@@ -334,7 +334,7 @@ class Decider:
         """List the load balancers of ours that keep a pool which nobody claims: finalizers were forced."""
         if snapshot.lbpools or snapshot.members:
             return frozenset()
-        ours = (one for one in snapshot.referrers if is_ours(one.value, self._site.owner))
+        ours = (one for one in snapshot.referrers if takes_part(one.value, self._site.owner))
         return frozenset(HostKey(one.value.name) for one in ours)
 
     def _asks_again(self, key: Key, *, waits: bool) -> bool:

@@ -69,6 +69,12 @@ class Cloud(Protocol):
     async def dns_records(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[DnsRecord]]:
         """List the DNS records of a zone."""
 
+    async def look_again(self, kind: RemoteKind, id_: str, zone_id: str = "") -> None:
+        """Read one object afresh into its listing, just before it is written: others may write it as well.
+
+        If it is gone the listing lacks it afterwards.
+        """
+
     async def ssl_mode(self, zone_id: str) -> str:
         """Read how Cloudflare reaches origins of a zone: `off`, `flexible`, `full`, `strict`, `origin_pull`.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tunnelpool.build.host import ADDRESS_RECORDS, HostIntent
-from tunnelpool.build.intent import Intent
+from tunnelpool.build.host import ADDRESS_RECORDS
+from tunnelpool.build.intent import HostIntent, Intent
 from tunnelpool.build.ownership import is_ours, is_unowned
 from tunnelpool.build.sharing import is_shared, may_change, may_delete
 from tunnelpool.build.snapshot import HostSnapshot

@@ -89,6 +89,10 @@ class SimulatedCloud:
         del fresh
         return await self._list(RemoteKind.LOAD_BALANCER, zone_id)
 
+    async def look_again(self, kind: RemoteKind, id_: str, zone_id: str = "") -> None:
+        """Do nothing: what was read once stands."""
+        del kind, id_, zone_id
+
     async def dns_records(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[DnsRecord]]:
         """List the DNS records of a zone."""
         del fresh

@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from tunnelpool.build.ownership import is_ours
+from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import Site
 from tunnelpool.domain.errors import WaitingError
 from tunnelpool.domain.json import thaw
@@ -159,7 +159,7 @@ class Simulation:
             cloud = opened.cloud
             observed: list[Observed[Any]] = [*await cloud.tunnels(), *await cloud.pools()]
             for one in [*observed, *await cloud.monitors()]:
-                if is_ours(one.value, self._owner) and (key := key_of(opened.account_id, one)) is not None:
+                if takes_part(one.value, self._owner) and (key := key_of(opened.account_id, one)) is not None:
                     found.add(key)
         return frozenset(found)
 

@@ -354,6 +354,21 @@ class KeptCloud:
         """List the load balancers of a zone."""
         return self._list(RemoteKind.LOAD_BALANCER, zone_id, fresh=fresh)
 
+    async def look_again(self, kind: RemoteKind, id_: str, zone_id: str = "") -> None:
+        """Read one object into its listing."""
+        self._ask(f"look at {kind}")
+        kept = self._kept.get((kind, zone_id))
+        if kept is None:
+            return
+        one = self._remote.shown(kind, zone_id).get(id_)
+        if one is None:
+            kept.pop(id_, None)
+        elif isinstance(one, ObservedPool):
+            bare = replace(one, health=replace(one.health, origins={}))
+            kept[id_] = with_known_health(bare, cast("ObservedPool | None", kept.get(id_)))
+        else:
+            kept[id_] = one
+
     async def dns_records(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[DnsRecord]]:
         """List the records of a zone."""
         return self._list(RemoteKind.DNS_RECORD, zone_id, fresh=fresh)

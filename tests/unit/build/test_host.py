@@ -76,7 +76,7 @@ def test_a_load_balancer_is_derived_from_the_tunnels_pool() -> None:
     assert intent.load_balancer.default_pools == ("pool-1",)
     assert intent.load_balancer.fallback_pool == "pool-1"
     assert intent.load_balancer.proxied
-    assert intent.load_balancer.description == str(Mark(OWNER, f"host/{HOST}"))
+    assert intent.load_balancer.description == str(Mark(OWNER, f"host/{HOST}", shared=True, has=("pool-1",)))
 
 
 def test_nothing_is_made_before_an_origin_is_connected() -> None:

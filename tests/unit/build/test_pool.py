@@ -274,7 +274,7 @@ def test_without_an_lbpool_the_defaults_are_those_that_every_plan_takes() -> Non
     desired = pool_of(snapshot(member(slot())))
     assert desired.check_regions == ("WNAM",)
     assert (desired.minimum_origins, desired.monitor, desired.enabled) == (1, "", True)
-    assert desired.description == str(Mark(OWNER, "pool/my-pool"))
+    assert desired.description == str(Mark(OWNER, "pool/my-pool", shared=True))
 
 
 def test_the_lbpool_of_the_winning_namespace_has_the_say() -> None:

@@ -30,7 +30,7 @@ from snapshots import (
     tunnel,
 )
 
-from tunnelpool.build.host import HostIntent
+from tunnelpool.build.intent import HostIntent
 from tunnelpool.build.snapshot import HostSnapshot, PoolSnapshot, PoolView, Running, Slot, TunnelSnapshot
 from tunnelpool.build.status import (
     health_check_status,

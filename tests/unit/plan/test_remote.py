@@ -32,8 +32,7 @@ from snapshots import (
 from tunnelpool.build import host as host_builder
 from tunnelpool.build import monitor as monitor_builder
 from tunnelpool.build import pool as pool_builder
-from tunnelpool.build.intent import HostIntent
-from tunnelpool.build.intent import Intent
+from tunnelpool.build.intent import HostIntent, Intent
 from tunnelpool.build.ownership import is_ours
 from tunnelpool.build.snapshot import (
     HealthCheckView,

@@ -10,10 +10,10 @@ from tunnelpool.crd.base import (
     AGE_COLUMN,
     READY_COLUMNS,
     Column,
-    DriftingSpec,
     Model,
     Names,
     Resource,
+    SharedSpec,
     Status,
 )
 from tunnelpool.crd.fields import (
@@ -95,7 +95,7 @@ class NotificationFilter(Model):
     """Changes of the pool as a whole."""
 
 
-class LBPoolSpec(DriftingSpec):
+class LBPoolSpec(SharedSpec):
     """What is wanted of an LBPool."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from tunnelpool.build.manifests import CONFIG_ANNOTATION, SLOT_LABEL, fingerprint, ingress, wanted_slots
+from tunnelpool.build.companion import Companion, companion
+from tunnelpool.build.manifests import (
+    CONFIG_ANNOTATION,
+    SLOT_LABEL,
+    fingerprint,
+    ingress,
+    shared,
+    wanted_slots,
+)
 from tunnelpool.build.snapshot import Fleet, Member, Raw, Site, Slot
 from tunnelpool.crd.v1alpha1 import Tunnel
 from tunnelpool.domain.json import thaw
@@ -39,7 +47,9 @@ class Origins:
         for kind in ("Deployment", "Secret", "Pod"):
             raws = self._store.by(f"{kind}-by-tunnel", place)
             children[kind] = {index: raw for raw in raws if (index := _slot_of(raw)) is not None}
-        wanted = 0 if tunnel is None or tunnel.deleting else wanted_slots(tunnel)
+        wanted = (
+            0 if tunnel is None or tunnel.deleting else wanted_slots(tunnel, self.followed(tunnel, remotes))
+        )
         indices = sorted({*range(wanted), *found, *(index for kind in children.values() for index in kind)})
         config = fingerprint(thaw(ingress(tunnel))) if tunnel is not None else ""
         slots = []
@@ -77,13 +87,31 @@ class Origins:
         marks = (mark for pool in pools for mark in read_marks(pool.value.description))
         return Fleet(count, tuple(slots), frozenset(name for mark in marks for name in mark.out))
 
+    def followed(self, tunnel: Tunnel, remotes: Sequence[ObservedTunnel]) -> Companion | None:
+        """Look at the workload that a Tunnel follows; None if it follows none."""
+        ref, meta = tunnel.spec.workload_ref, tunnel.metadata
+        if ref is None:
+            return None
+        workload = self._store.get(ref.kind, meta.namespace, ref.name)
+        deployments = {
+            index: raw
+            for raw in self._store.by("Deployment-by-tunnel", f"{meta.namespace}/{meta.name}")
+            if (index := _slot_of(raw)) is not None
+        }
+        there = {*self._by_tunnel(remotes).get((meta.namespace, meta.name), {}), *deployments}
+        if shared(tunnel):
+            present = int(deployments[0]["spec"].get("replicas", 1)) if 0 in deployments else len(there)
+        else:
+            present = max(there, default=-1) + 1
+        return companion(ref, workload, present)
+
     def _by_tunnel(self, remotes: Sequence[ObservedTunnel]) -> _ByTunnel:
         """Sort a listing by Tunnel once: each Tunnel asks, and a listing stays the same until it changes."""
         if self._index[0] is not remotes:
             found: _ByTunnel = {}
             for remote in remotes:
                 parts = read_tunnel_name(remote.value.name)
-                if parts and parts.owner == self._site.owner:
+                if parts and self._site.owner.covers(parts.owner):
                     slots = found.setdefault((parts.namespace, parts.name), {})
                     slots.setdefault(parts.slot, []).append(remote)
             self._index = (remotes, found)

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tunnelpool.build.ownership import is_ours
+from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import Site
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.ownership import read_tunnel_name
@@ -73,7 +73,7 @@ class Remains:
             cloud = opened.cloud
             listed: list[Observed[Any]] = [*await cloud.tunnels(), *await cloud.pools()]
             for one in [*listed, *await cloud.monitors()]:
-                key = key_of(opened.account_id, one) if is_ours(one.value, self._site.owner) else None
+                key = key_of(opened.account_id, one) if takes_part(one.value, self._site.owner) else None
                 if key is not None:
                     owned += 1
                     found[key] += not self.is_claimed(key, one)
