@@ -60,8 +60,8 @@ def may_delete(there: RemoteValue, owner: Owner) -> bool:
 
 
 def is_open(value: RemoteValue, owner: Owner) -> bool:
-    """Tell whether we may put entries into an object of others': it is shared, or we are in it already."""
-    marks = others(value, owner)
+    """Tell whether we may put entries into an object: it is shared, has lost its owner, or we are in it."""
+    marks = read_marks(_description(value))
     return bool(marks) and (marks[0].guest or marks[0].shared or takes_part(value, owner))
 
 

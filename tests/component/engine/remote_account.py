@@ -7,7 +7,7 @@ knows of it: listings that are read once, written through, and read again when t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
@@ -61,8 +61,14 @@ ZONES = (Zone("zone-com", "example.com"), Zone("zone-org", "example.org"))
 V = TypeVar("V", bound=RemoteValue)
 Trip = Callable[[str, str], None]
 """Called with `read`, `before` or `after` and the name of a call; raises where the call shall fail."""
+Hold = Callable[[RemoteStep], Awaitable[None]]
+"""Awaited before a step takes effect: others may be let pass meanwhile."""
 _AGE_S: Mapping[RemoteKind, float] = {RemoteKind.TUNNEL: 60.0, RemoteKind.POOL: 60.0}
 _SETTINGS_AGE_S = 300.0
+
+
+async def _go(step: RemoteStep) -> None:
+    del step
 
 
 def _pass(phase: str, call: str) -> None:
@@ -84,6 +90,7 @@ class RemoteAccount:
         """How often the secret of a tunnel was replaced."""
         self.log: list[RemoteStep] = []
         self.trip: Trip = _pass
+        self.hold: Hold = _go
         self.unreachable_addresses: set[str] = set()
         self.slandered: set[str] = set()
         """Ids of tunnels that listings call down, whatever is true."""
@@ -392,6 +399,7 @@ class KeptCloud:
         call = type(step).__name__
         self._ask("", reads=False)
         self._remote.trip("before", call)
+        await self._remote.hold(step)
         shelf = _shelf(step)
         if isinstance(step, Create):
             identity = identity_of(step.value)

@@ -13,8 +13,9 @@ from pods import Pods
 from remote_account import ACCOUNT_ID, TOKEN, KeptClouds, RemoteAccount
 from small_cluster import SmallCluster
 
-from tunnelpool.build.ownership import owner_of
+from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import FINALIZER, ConnectorDefaults, Site
+from tunnelpool.domain.hostname_policy import NO_POLICY, HostnamePolicy
 from tunnelpool.domain.keeping import kept
 from tunnelpool.domain.keys import Key
 from tunnelpool.domain.kinds import WATCHED
@@ -82,18 +83,22 @@ class Operator:
         cluster: SmallCluster,
         remotes: dict[str, RemoteAccount],
         *,
+        owner: Owner = OWNER,
         fast_failover: bool = True,
         mass_deletion: bool = False,
+        hostname_policy: HostnamePolicy = NO_POLICY,
     ) -> None:
         clock = LoopClock()
-        site = Site(OWNER, ConnectorDefaults("cloudflared:test"), fast_failover, mass_deletion)
+        site = Site(
+            owner, ConnectorDefaults("cloudflared:test"), fast_failover, mass_deletion, hostname_policy
+        )
         self._cluster = cluster
         self.meter = Meter()
         self.failures: dict[Key, Problem] = {}
         self.queue: WorkQueue[Key] = WorkQueue(clock)
         self.store = Store()
         self.credentials = Credentials(cluster, KeptClouds(remotes), clock, DEFAULT_SECRET)
-        self.topology = Topology(self.store, self.credentials)
+        self.topology = Topology(self.store, self.credentials, hostname_policy)
         connectors = Connectors(self.store, clock)
         self.store.add_listener(self._changed)
         gatherer = Gatherer(self.topology, connectors, self.credentials, site)
@@ -109,7 +114,7 @@ class Operator:
             failures=self.failures,
             meter=self.meter,
         )
-        self.sweeper = Sweeper(self.credentials, self.queue, OWNER, self.topology.neighbours)
+        self.sweeper = Sweeper(self.credentials, self.queue, owner, self.topology.neighbours)
         self.credentials.on_change = self._reopened
 
     async def run(self) -> None:
@@ -153,14 +158,17 @@ class Operator:
 class World:
     """Everything, and words for what a test does and sees. Entered within the test, in virtual time."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Owner = OWNER, remote: RemoteAccount | None = None) -> None:
+        """Make a cluster of its own; `remote` is an account that another world has too."""
         clock = LoopClock()
-        self.remote = RemoteAccount(clock)
+        self.owner = owner
+        self.remote = remote or RemoteAccount(clock)
         self.remotes = {ACCOUNT_ID: self.remote}
         self.cluster = SmallCluster(clock)
         self.pods = Pods(self.cluster, self.remote)
         self.fast_failover = True
         self.mass_deletion = False
+        self.hostname_policy = NO_POLICY
         self.operator: Operator | None = None
         self._running: asyncio.Task[None] | None = None
         self._prober: asyncio.Task[None] | None = None
@@ -188,8 +196,10 @@ class World:
         self.operator = Operator(
             self.cluster,
             self.remotes,
+            owner=self.owner,
             fast_failover=self.fast_failover,
             mass_deletion=self.mass_deletion,
+            hostname_policy=self.hostname_policy,
         )
         self._running = asyncio.get_running_loop().create_task(self.operator.run())
         return self.operator
@@ -304,7 +314,7 @@ class World:
 
     def remains(self) -> list[str]:
         """List what is left of the operator's work on both sides."""
-        left = [one.title for one in self.remote.objects.values() if owner_of(one.value) == OWNER]
+        left = [one.title for one in self.remote.objects.values() if takes_part(one.value, self.owner)]
         for raw in self.cluster.all():
             meta = raw["metadata"]
             if FINALIZER in (meta.get("finalizers") or ()) or raw["kind"] in {"Deployment", "Secret", "Pod"}:
