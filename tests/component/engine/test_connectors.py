@@ -26,7 +26,9 @@ class SteppedClock:
         return self.at
 
 
-def pod(state: str = "running", *, ready: bool = False, name: str = "a", version: int = 1) -> dict[str, Any]:
+def pod(
+    state: str = "running", *, ready: bool = False, name: str = "a", version: int = 1, since: str = ""
+) -> dict[str, Any]:
     """Write a connector pod."""
     ended = {"terminated": {"exitCode": 1}}
     containers = {
@@ -43,7 +45,13 @@ def pod(state: str = "running", *, ready: bool = False, name: str = "a", version
         "metadata": {**meta, "labels": labels("web", 0)},
         "status": {
             "phase": "Failed" if state == "failed" else "Running",
-            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True" if ready else "False",
+                    **({"lastTransitionTime": since} if since else {}),
+                }
+            ],
             "containerStatuses": containers[state],
         },
     }
@@ -102,3 +110,15 @@ def test_an_origin_never_seen_before_has_just_ended() -> None:
     connectors = Connectors(Store(), SteppedClock())
     seen = connectors.look("default", "web", 7)
     assert (seen.running, seen.for_s) == (Running.ENDED, 0.0)
+
+
+def test_of_several_pods_that_are_ready_the_one_that_became_so_last_is_the_newest_witness() -> None:
+    store = Store()
+    connectors = Connectors(store, SteppedClock())
+    assert connectors.look("default", "web", 0).ready_since_s is None
+    store.put("Pod", pod(ready=True))
+    assert connectors.look("default", "web", 0).ready_since_s is None, "it does not say since when"
+    store.put("Pod", pod(ready=True, name="b", since="1970-01-01T00:01:00Z"))
+    store.put("Pod", pod(ready=True, name="c", since="1970-01-01T00:02:00Z"))
+    store.put("Pod", pod(name="d", since="1970-01-01T00:03:00Z"))
+    assert connectors.look("default", "web", 0).ready_since_s == 120.0
