@@ -12,7 +12,8 @@ import hashlib
 import json
 from typing import Any, Final
 
-from tunnelpool.build.snapshot import ConnectorDefaults
+from tunnelpool.build.companion import Companion, affinity, connectors
+from tunnelpool.build.snapshot import ConnectorDefaults, Raw
 from tunnelpool.crd.v1alpha1 import Tunnel, TunnelSpec
 from tunnelpool.crd.v1alpha1.ingress import IngressRule
 from tunnelpool.domain.json import FrozenObject, freeze, thaw
@@ -56,9 +57,10 @@ def shared(tunnel: Tunnel) -> bool:
     return tunnel.spec.registration == "Shared" or not any(tunnel.spec.hosts.values())
 
 
-def wanted_slots(tunnel: Tunnel) -> int:
+def wanted_slots(tunnel: Tunnel, followed: Companion | None = None) -> int:
     """Count the tunnels, and so the origins, that a Tunnel asks for."""
-    return min(tunnel.spec.replicas, 1) if shared(tunnel) else tunnel.spec.replicas
+    wanted = connectors(tunnel, followed)
+    return min(wanted, 1) if shared(tunnel) else wanted
 
 
 def fingerprint(value: Any) -> str:
@@ -160,12 +162,22 @@ def disruption_budget(tunnel: Tunnel) -> FrozenObject:
 
 
 def deployment(
-    tunnel: Tunnel, slot: int, tunnel_id: str, defaults: ConnectorDefaults, rotated: str = ""
+    tunnel: Tunnel,
+    slot: int,
+    tunnel_id: str,
+    defaults: ConnectorDefaults,
+    rotated: str = "",
+    *,
+    followed: Companion | None = None,
+    there: Raw | None = None,
 ) -> FrozenObject:
-    """Build the Deployment of one origin; another `rotated` makes it start new pods before old ones end."""
-    spec = tunnel.spec
+    """Build the Deployment of one origin; another `rotated` makes it start new pods before old ones end.
+
+    `there` is the present one: it tells which nodes are preferred while the workload is not there.
+    """
     own = labels(tunnel.metadata.name, slot)
-    pod = spec.pod_template
+    pod = tunnel.spec.pod_template
+    near = affinity(followed, there)
     extra_labels = dict(pod.labels) if pod is not None and pod.labels else {}
     annotations = dict(pod.annotations) if pod is not None and pod.annotations else {}
     return _owned(
@@ -175,7 +187,7 @@ def deployment(
             "kind": "Deployment",
             "metadata": {"name": child_name(tunnel.metadata.name, slot), "labels": own},
             "spec": {
-                "replicas": spec.replicas if shared(tunnel) else 1,
+                "replicas": connectors(tunnel, followed) if shared(tunnel) else 1,
                 "revisionHistoryLimit": 2,
                 "selector": {"matchLabels": own},
                 "strategy": {
@@ -187,7 +199,7 @@ def deployment(
                         "labels": {**extra_labels, **own},
                         "annotations": {**annotations, TUNNEL_ID_ANNOTATION: tunnel_id, **_rotated(rotated)},
                     },
-                    "spec": _pod_spec(tunnel, slot, defaults),
+                    "spec": _pod_spec(tunnel, slot, defaults) | ({"affinity": near} if near else {}),
                 },
             },
         },

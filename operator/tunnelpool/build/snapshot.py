@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias
 
+from tunnelpool.build.companion import Companion
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.keys import PoolKey
 from tunnelpool.domain.ownership import Owner
@@ -181,6 +182,8 @@ class TunnelSnapshot:
     raw: Raw | None
     slots: tuple[Slot, ...]
     disruption_budget: Raw | None = None
+    followed: Companion | None = None
+    """The workload that the Tunnel follows."""
     pools: tuple[ObservedPool, ...] = ()
     """Every pool that holds an origin of this Tunnel."""
     pool: PoolView | None = None

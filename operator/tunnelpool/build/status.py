@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from tunnelpool.build.companion import connectors, unfollowed, with_following
 from tunnelpool.build.health import pool_health, serving
 from tunnelpool.build.host import HostIntent, pool_names, winner
 from tunnelpool.build.manifests import ROTATED_ANNOTATION, child_name, shared
@@ -82,6 +83,7 @@ def tunnel_status(
         generation=generation,
         now=now,
     )
+    conditions = with_following(conditions, snapshot.followed, generation, now)
     joined = _joined(snapshot, tunnel)
     if joined:
         # Of several pools the one that lacks most is told.
@@ -305,8 +307,13 @@ def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int)
     tunnel = snapshot.tunnel
     if any(slot.leaving for slot in snapshot.slots):
         return Problem(Reason.DRAINING, "an origin that is no longer wanted is on its way out")
+    followed = snapshot.followed
+    lost = unfollowed(followed) if followed is not None else None
+    if lost is not None and lost.reason is Reason.WORKLOAD_NOT_FOUND:
+        return lost
     if not staying:
-        return Problem(Reason.NO_ORIGINS, "`replicas` is 0: no connector runs and nothing answers")
+        none = "`replicas` is 0" if followed is None else f"{followed} has no replicas"
+        return Problem(Reason.NO_ORIGINS, f"{none}: no connector runs and nothing answers")
     if snapshot.host_problem is not None and connected:
         return snapshot.host_problem
     if connected < len(staying):
@@ -315,8 +322,9 @@ def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int)
         )
     if tunnel is not None and shared(tunnel):
         ready = sum(slot.ready_pods for slot in staying)
-        if ready < tunnel.spec.replicas:
-            message = f"{ready} of {tunnel.spec.replicas} connectors of the one origin are ready"
+        wanted = connectors(tunnel, followed)
+        if ready < wanted:
+            message = f"{ready} of {wanted} connectors of the one origin are ready"
             return Problem(Reason.WAITING_FOR_CONNECTORS, message)
     if snapshot.pool is not None and _registered(snapshot.pool, staying) < len(staying):
         if snapshot.pool.lbpool is not None and snapshot.pool.lbpool.suspended:

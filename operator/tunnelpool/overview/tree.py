@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar
 
+from tunnelpool.build.companion import connectors
 from tunnelpool.build.host import pool_names, winner
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView
 from tunnelpool.crd.base import Resource
@@ -134,10 +135,17 @@ def _host(hostname: str, claims: Sequence[Resource], here: _Namespace) -> HostRo
     if balanced:
         return HostRow(hostname, here.name, "load balancer", on_fallback, rows)
     ready = sum(one.status.ready_replicas or 0 for one in tunnels)
-    wanted = sum(one.spec.replicas for one in tunnels)
+    wanted = sum(_wanted(one) for one in tunnels)
     connectors = "" if names else f"{ready} of {wanted} connectors are ready"
     answered: Answer = "tunnel" if ready and not names else "nothing"
     return HostRow(hostname, here.name, answered, on_fallback, rows, connectors)
+
+
+def _wanted(tunnel: Tunnel) -> int:
+    """Tell how many connectors shall run; of one that follows a workload, how many there are."""
+    if tunnel.spec.workload_ref is not None:
+        return tunnel.status.replicas or 0
+    return connectors(tunnel, None)
 
 
 def _awake(tunnel: Tunnel) -> Tunnel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tunnelpool.build.companion import Companion
 from tunnelpool.build.manifests import (
     CONFIG_ANNOTATION,
     HASH_ANNOTATION,
@@ -90,10 +91,10 @@ def _slot(snapshot: TunnelSnapshot, slot: Slot, site: Site) -> Iterator[Step]:
     if slot.leaving:
         yield from _remove(snapshot, slot)
     elif snapshot.tunnel is not None:
-        yield from _provide(snapshot.tunnel, slot, site)
+        yield from _provide(snapshot.tunnel, slot, site, snapshot.followed)
 
 
-def _provide(tunnel: Tunnel, slot: Slot, site: Site) -> Iterator[Step]:
+def _provide(tunnel: Tunnel, slot: Slot, site: Site, followed: Companion | None) -> Iterator[Step]:
     name = str(TunnelName(site.owner, tunnel.metadata.namespace, tunnel.metadata.name, slot.index))
     if slot.remote is None:
         yield Create(RemoteTunnel(name))
@@ -112,7 +113,11 @@ def _provide(tunnel: Tunnel, slot: Slot, site: Site) -> Iterator[Step]:
     wish = secret(tunnel, slot.index, tunnel_id, site.connector.ca, rotated)
     if not current or not _is_applied(wish, slot.secret):
         yield WriteConnectorSecret(wish, tunnel_id, exists=slot.secret is not None)
-    yield from _apply(deployment(tunnel, slot.index, tunnel_id, site.connector, rotated), slot.deployment)
+    there = slot.deployment
+    connector = deployment(
+        tunnel, slot.index, tunnel_id, site.connector, rotated, followed=followed, there=there
+    )
+    yield from _apply(connector, there)
 
 
 def _remove(snapshot: TunnelSnapshot, slot: Slot) -> Iterator[Step]:

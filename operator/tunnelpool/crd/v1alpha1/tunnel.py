@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from tunnelpool.crd.fields import (
     CredentialsRef,
     Health,
     Hostname,
+    ObjectName,
     OriginWeight,
     PoolName,
     RemoteId,
@@ -27,12 +28,30 @@ Registration: TypeAlias = Literal["PerReplica", "Shared"]
 Protocol: TypeAlias = Literal["auto", "quic", "http2"]
 OriginState: TypeAlias = Literal["Registered", "Draining", "OutByOperator", "Disabled"]
 
+DEFAULT_REPLICAS: Final = 2
+MAX_REPLICAS: Final = 20
+"""Cloudflare serves a tunnel by 25 connectors at most, and each origin of a pool is billed."""
+
+
+class WorkloadRef(Model):
+    """A workload in the Tunnel's namespace."""
+
+    kind: Literal["Deployment", "StatefulSet"] = "Deployment"
+    """Kind of the workload, of the API group `apps`."""
+    name: ObjectName
+    """Name of the workload."""
+
 
 class TunnelSpec(Spec):
     """What is wanted of a Tunnel."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         ONE_SERVICE,
+        Rule(
+            "!has(self.replicas) || !has(self.workloadRef)",
+            "must not be set with `workloadRef`: there are as many connectors as the workload has replicas",
+            ".replicas",
+        ),
         Rule(
             "!has(self.ingress) || self.ingress.all(rule, rule.hostname != self.hostname || !has(rule.pool))",
             "must not have `pool` for the Tunnel's own `hostname`: `spec.pool` names that",
@@ -73,8 +92,13 @@ class TunnelSpec(Spec):
     """Name of the load balancer pool to join, as `name` of an LBPool or without one: pool and load
     balancer are created where no object describes them. Without `pool` the hostname gets a proxied
     CNAME to the tunnel and no load balancer is needed."""
-    replicas: int = Field(default=2, ge=0, le=20)
-    """How many connectors run. With 0 the origins leave the pool."""
+    replicas: int | None = Field(default=None, ge=0, le=MAX_REPLICAS)
+    """How many connectors run. With 0 the origins leave the pool. Default: 2, or with `workloadRef` as many
+    as the workload has replicas."""
+    workload_ref: WorkloadRef | None = None
+    """The workload whose companion the Tunnel is, in the same namespace: as many connectors run as it has
+    replicas, at most 20, whoever scales it, and they prefer the nodes of its pods. Rollouts of it change
+    nothing. While it does not exist the connectors stay as they are. It is read only."""
     registration: Registration = "PerReplica"
     """`PerReplica`: each connector is a tunnel and an origin of its own, so that each is weighed, drained
     and health-checked alone. `Shared`: all connectors share one tunnel and one origin, billed once."""
@@ -86,7 +110,8 @@ class TunnelSpec(Spec):
     protocol: Protocol | None = None
     """Transport between connector and edge. Default: the operator's setting, `auto` unless said otherwise."""
     drain_seconds: int = Field(default=15, ge=0, le=600)
-    """How long an origin that is taken out may end its requests before its connector stops, in seconds."""
+    """How long an origin that leaves may end its requests before its connector stops, in seconds. Longer where
+    a load balancer with session affinity has a longer `drainDurationSeconds`."""
     origin_request: OriginRequest | None = None
     """How the connector speaks to the service, in cloudflared's own names."""
     pod_template: PodTemplate | None = None
@@ -236,6 +261,9 @@ class Tunnel(Resource):
             Column("Replicas", ".status.replicas", "integer", "Connectors that exist."),
             Column("Health", ".status.pool.health", description="Health of the pool."),
             *READY_COLUMNS,
+            Column(
+                "Follows", ".spec.workloadRef.name", "string", "The workload that is followed.", priority=1
+            ),
             Column("Origins", ".status.billableOrigins", "integer", "Origins that are billed.", priority=1),
             Column(
                 "Fallback",

@@ -43,7 +43,10 @@ class Tunnels:
         opened = left or await self._accounts.open_for([tunnel] if tunnel else [])
         if isinstance(opened, Problem):
             slots = self._origins.slots(key.namespace, key.name, tunnel, ())
-            return TunnelSnapshot(key.namespace, key.name, tunnel, raw, slots, budget, problem=opened), None
+            followed = self._origins.followed(tunnel, ()) if tunnel else None
+            return TunnelSnapshot(
+                key.namespace, key.name, tunnel, raw, slots, budget, followed, problem=opened
+            ), None
         cloud = opened.cloud
         slots = self._origins.slots(key.namespace, key.name, tunnel, await cloud.tunnels())
         names = {slot.remote.value.name for slot in slots if slot.remote}
@@ -52,7 +55,7 @@ class Tunnels:
             pools = await cloud.pools()
             holding = tuple(one for one in pools if any(o.name in names for o in one.value.origins))
         if tunnel is None:
-            snapshot = TunnelSnapshot(key.namespace, key.name, None, raw, slots, budget, holding)
+            snapshot = TunnelSnapshot(key.namespace, key.name, None, raw, slots, budget, pools=holding)
             return snapshot, cloud
         return await self._whole(tunnel, raw, slots, budget, holding, opened), cloud
 
@@ -88,6 +91,7 @@ class Tunnels:
             raw=raw,
             slots=slots,
             disruption_budget=budget,
+            followed=self._origins.followed(tunnel, await opened.cloud.tunnels()),
             pools=holding,
             pool=own.pool,
             load_balancer=own.load_balancer,

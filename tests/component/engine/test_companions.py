@@ -1,0 +1,189 @@
+"""A Tunnel that follows a workload has as many origins as that has replicas, and never writes to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from resources import apply_tunnel, patch
+from running_world import World
+
+from tunnelpool.domain.remote import Tunnel
+
+pytestmark = pytest.mark.looptime(noop_cycles=1)
+SELECTOR = {"matchLabels": {"app": "shop"}}
+FOLLOWS = {"workloadRef": {"name": "shop"}}
+
+
+def workload(
+    world: World, replicas: int | None = 3, *, kind: str = "Deployment", image: str = "shop:1", ready: int = 0
+) -> None:
+    """Write a workload as its user and its controller do."""
+    there = world.cluster.get(kind, "shop") or {"metadata": {"name": "shop", "namespace": "default"}}
+    spec: dict[str, Any] = {"selector": SELECTOR, "template": {"spec": {"containers": [{"image": image}]}}}
+    if replicas is not None:
+        spec["replicas"] = replicas
+    status = {"readyReplicas": ready}
+    world.cluster.write({**there, "apiVersion": "apps/v1", "kind": kind, "spec": spec, "status": status})
+
+
+def following(world: World) -> str:
+    """Read the condition `Following`."""
+    return world.condition("Tunnel", "web", "Following")
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize("registration", ["PerReplica", "Shared"])
+async def test_connectors_follow_the_replicas_in_both_directions_without_an_edit_of_the_tunnel(
+    world: World, kind: str, registration: str
+) -> None:
+    async with world:
+        workload(world, 3, kind=kind)
+        apply_tunnel(world, workloadRef={"kind": kind, "name": "shop"}, registration=registration)
+        await world.start()
+        for replicas in (3, 5, 1, None, 2):  # none said is 1
+            workload(world, replicas, kind=kind)
+            await world.quiet()
+            shared = registration == "Shared"
+            assert world.is_ready()
+            assert len(world.enabled("my-pool")) == (1 if shared else replicas or 1)
+            assert world.pods.ready() == (replicas or 1)
+            assert following(world) == "True/Following"
+            assert world.status("Tunnel", "web")["replicas"] == (replicas or 1)
+
+
+async def test_an_application_rolled_ten_times_leaves_exactly_three_origins_and_costs_no_write(
+    world: World,
+) -> None:
+    """The story of cloudflared #247: each roll registered origins anew until the pool was full."""
+    async with world:
+        workload(world, 3, ready=3)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        origins, tunnels, written = world.origins("my-pool"), world.remote.all(Tunnel), world.writes()
+        assert len(origins) == len(tunnels) == 3
+        for roll in range(10):
+            for ready in (3, 2, 3):  # a pod more, a pod less: the number that is asked for stays
+                workload(world, 3, image=f"shop:{roll + 2}", ready=ready)
+                await world.quiet(for_s=5.0)
+        await world.quiet()
+        assert world.origins("my-pool") == origins
+        assert world.remote.all(Tunnel) == tunnels
+        assert world.writes() == written
+
+
+async def test_origins_stay_as_they_are_while_the_workload_is_not_there(world: World) -> None:
+    async with world:
+        workload(world, 3)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        remote, written = len(world.remote.log), len(world.cluster.log)
+        world.cluster.delete("Deployment", "shop")
+        await world.quiet()
+        assert world.condition("Tunnel", "web") == "False/WorkloadNotFound"
+        assert following(world) == "False/WorkloadNotFound"
+        assert "keeps its 3 connectors" in world.message("Tunnel", "web")
+        assert len(world.enabled("my-pool")) == world.pods.ready() == 3
+        assert len(world.remote.log) == remote
+        assert set(world.cluster.log[written:]) == {"status Tunnel default/web"}  # pods keep their affinity
+        await world.restart()
+        await world.quiet()
+        assert len(world.enabled("my-pool")) == 3
+        workload(world, 3)
+        await world.quiet()
+        assert world.is_ready()
+        assert len(world.remote.log) == remote
+
+
+async def test_a_tunnel_that_is_applied_before_its_workload_waits_for_it(world: World) -> None:
+    async with world:
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        assert world.condition("Tunnel", "web") == "False/WorkloadNotFound"
+        assert world.remote.all(Tunnel) == []
+        workload(world, 2)
+        await world.quiet()
+        assert world.is_ready()
+        assert len(world.enabled("my-pool")) == 2
+
+
+async def test_a_workload_scaled_to_nothing_takes_all_origins_out_by_the_drain(world: World) -> None:
+    async with world:
+        workload(world, 2)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        workload(world, 0)
+        await world.until(lambda: not world.origins("my-pool"))
+        await world.quiet()
+        assert world.condition("Tunnel", "web") == "False/NoOrigins"
+        assert "Deployment 'shop' has no replicas" in world.message("Tunnel", "web")
+        assert world.remote.objects == {}
+        workload(world, 2)
+        await world.quiet()
+        assert world.is_ready()
+
+
+async def test_more_replicas_than_a_tunnel_may_have_connectors_are_told(world: World) -> None:
+    async with world:
+        workload(world, 50)
+        apply_tunnel(world, **FOLLOWS, registration="Shared")
+        await world.start()
+        await world.quiet()
+        assert world.pods.ready() == 20
+        assert world.is_ready()
+        assert following(world) == "False/TooManyReplicas"
+        workload(world, 4)
+        await world.quiet()
+        assert following(world) == "True/Following"
+
+
+async def test_connectors_prefer_the_nodes_of_the_workloads_pods(world: World) -> None:
+    async with world:
+        workload(world, 1)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        made = world.cluster.get("Deployment", "web-connector-0")
+        assert made is not None
+        (preferred,) = made["spec"]["template"]["spec"]["affinity"]["podAffinity"][
+            "preferredDuringSchedulingIgnoredDuringExecution"
+        ]
+        assert preferred["podAffinityTerm"] == {
+            "labelSelector": SELECTOR,
+            "topologyKey": "kubernetes.io/hostname",
+        }
+
+
+async def test_nothing_of_the_workload_is_changed_and_all_of_it_stays_when_the_tunnel_goes(
+    world: World,
+) -> None:
+    async with world:
+        workload(world, 2)
+        before = world.cluster.get("Deployment", "shop")
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        world.cluster.delete("Tunnel", "web")
+        await world.quiet()
+        assert world.cluster.get("Deployment", "shop") == before
+        assert world.remains() == ["Deployment shop"]
+
+
+async def test_a_tunnel_that_stops_following_has_the_number_that_it_says(world: World) -> None:
+    async with world:
+        workload(world, 4)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        patch(world, "Tunnel", "web", workloadRef=None, replicas=3)
+        await world.quiet()
+        assert world.is_ready()
+        assert len(world.enabled("my-pool")) == 3
+        assert following(world) == ""
+        made = world.cluster.get("Deployment", "web-connector-0")
+        assert made is not None
+        assert "affinity" not in made["spec"]["template"]["spec"]
