@@ -87,6 +87,30 @@ class Route:
     handler: Handler
 
 
+@dataclass(frozen=True, slots=True)
+class Crud:
+    """The six calls that every stored object has."""
+
+    list: Handler
+    create: Handler
+    get: Handler
+    put: Handler
+    patch: Handler
+    delete: Handler
+
+    def routes(self, collection: str, item: str, permission: str) -> tuple[Route, ...]:
+        """Give them their paths; `permission` is the group, without Read or Write."""
+        read, write = f"{permission} Read", f"{permission} Write"
+        return (
+            Route("GET", collection, read, self.list),
+            Route("POST", collection, write, self.create),
+            Route("GET", item, read, self.get),
+            Route("PUT", item, write, self.put),
+            Route("PATCH", item, write, self.patch),
+            Route("DELETE", item, write, self.delete),
+        )
+
+
 def whole(call: Call, items: Sequence[Any]) -> Reply:
     """Answer a list that has no pages; Cloudflare ignores page parameters there."""
     call.query.take("page")

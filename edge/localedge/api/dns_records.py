@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from localedge.api.account import Account
-from localedge.api.call import Call, Query, Reply, Route, paged
+from localedge.api.call import Call, Crud, Query, Reply, paged
 from localedge.api.problem import ProblemError
 from localedge.api.stored import create, delete, reading, replace
 from localedge.documents.dns_records import READ_ONLY, clash, read_dns_record
 from localedge.documents.fields import merge
 from localedge.state.records import Document
 
-READ: Final = "DNS Read"
-WRITE: Final = "DNS Write"
+_PERMISSION: Final = "DNS"
 _BASE: Final = "/zones/{zone_id}/dns_records"
 _ONE: Final = _BASE + "/{dns_record_id}"
 
@@ -132,11 +131,4 @@ def _delete(call: Call) -> Reply:
     return Reply(delete(call.account, "dns_records", _found(call)["id"]))
 
 
-ROUTES: Final = (
-    Route("GET", _BASE, READ, _list),
-    Route("POST", _BASE, WRITE, _create),
-    Route("GET", _ONE, READ, _get),
-    Route("PUT", _ONE, WRITE, _put),
-    Route("PATCH", _ONE, WRITE, _patch),
-    Route("DELETE", _ONE, WRITE, _delete),
-)
+ROUTES: Final = Crud(_list, _create, _get, _put, _patch, _delete).routes(_BASE, _ONE, _PERMISSION)

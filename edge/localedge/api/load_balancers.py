@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from localedge.api.account import Account
-from localedge.api.call import Call, Reply, Route, whole
+from localedge.api.call import Call, Crud, Reply, whole
 from localedge.api.problem import not_found, not_unique, validation_failed
 from localedge.api.stored import create, delete, find, reading, replace
 from localedge.documents.fields import merge
 from localedge.documents.load_balancers import READ_ONLY, pools_of, read_load_balancer
 from localedge.state.records import Document
 
-READ: Final = "Load Balancers Read"
-WRITE: Final = "Load Balancers Write"
+_PERMISSION: Final = "Load Balancers"
 _BASE: Final = "/zones/{zone_id}/load_balancers"
 _ONE: Final = _BASE + "/{load_balancer_id}"
 _INTERNAL: Final = frozenset({"zone_id"})
@@ -98,11 +97,4 @@ def _delete(call: Call) -> Reply:
     return Reply(delete(call.account, "load_balancers", _found(call)["id"]))
 
 
-ROUTES: Final = (
-    Route("GET", _BASE, READ, _list),
-    Route("POST", _BASE, WRITE, _create),
-    Route("GET", _ONE, READ, _get),
-    Route("PUT", _ONE, WRITE, _put),
-    Route("PATCH", _ONE, WRITE, _patch),
-    Route("DELETE", _ONE, WRITE, _delete),
-)
+ROUTES: Final = Crud(_list, _create, _get, _put, _patch, _delete).routes(_BASE, _ONE, _PERMISSION)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from localedge.api.call import Call, Reply, Route, whole
+from localedge.api.call import Call, Crud, Reply, Route, whole
 from localedge.api.problem import referenced, validation_failed
 from localedge.api.stored import create, delete, find, reading, replace
 from localedge.documents.fields import merge
 from localedge.documents.monitors import read_monitor
 from localedge.state.records import Document
 
-READ: Final = "Load Balancing: Monitors and Pools Read"
-WRITE: Final = "Load Balancing: Monitors and Pools Write"
+_PERMISSION: Final = "Load Balancing: Monitors and Pools"
+_READ: Final = f"{_PERMISSION} Read"
 _BASE: Final = "/accounts/{account_id}/load_balancers/monitors"
 _ONE: Final = _BASE + "/{monitor_id}"
 
@@ -76,11 +76,6 @@ def _references(call: Call) -> Reply:
 
 
 ROUTES: Final = (
-    Route("GET", _BASE, READ, _list),
-    Route("POST", _BASE, WRITE, _create),
-    Route("GET", _ONE, READ, _get),
-    Route("PUT", _ONE, WRITE, _put),
-    Route("PATCH", _ONE, WRITE, _patch),
-    Route("DELETE", _ONE, WRITE, _delete),
-    Route("GET", _ONE + "/references", READ, _references),
+    *Crud(_list, _create, _get, _put, _patch, _delete).routes(_BASE, _ONE, _PERMISSION),
+    Route("GET", _ONE + "/references", _READ, _references),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from localedge.api.account import Account
-from localedge.api.call import Call, Reply, Route, whole
+from localedge.api.call import Call, Crud, Reply, Route, whole
 from localedge.api.problem import not_found, not_unique, referenced, validation_failed
 from localedge.api.stored import create, delete, find, reading, replace
 from localedge.balance.health import listed_health, pool_health
@@ -18,8 +18,8 @@ from localedge.documents.regions import PLACES
 from localedge.probe.verdict import OriginHealth
 from localedge.state.records import Document
 
-READ: Final = "Load Balancing: Monitors and Pools Read"
-WRITE: Final = "Load Balancing: Monitors and Pools Write"
+_PERMISSION: Final = "Load Balancing: Monitors and Pools"
+_READ: Final = f"{_PERMISSION} Read"
 _BASE: Final = "/accounts/{account_id}/load_balancers/pools"
 _ONE: Final = _BASE + "/{pool_id}"
 
@@ -186,12 +186,7 @@ def _origin_health(known: Mapping[str, OriginHealth]) -> dict[str, Any]:
 
 
 ROUTES: Final = (
-    Route("GET", _BASE, READ, _list),
-    Route("POST", _BASE, WRITE, _create),
-    Route("GET", _ONE, READ, _get),
-    Route("PUT", _ONE, WRITE, _put),
-    Route("PATCH", _ONE, WRITE, _patch),
-    Route("DELETE", _ONE, WRITE, _delete),
-    Route("GET", _ONE + "/health", READ, _health),
-    Route("GET", _ONE + "/references", READ, _references),
+    *Crud(_list, _create, _get, _put, _patch, _delete).routes(_BASE, _ONE, _PERMISSION),
+    Route("GET", _ONE + "/health", _READ, _health),
+    Route("GET", _ONE + "/references", _READ, _references),
 )
