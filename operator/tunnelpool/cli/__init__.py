@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import signal
 import sys
+from typing import Any
 
 import click
 
@@ -18,7 +19,19 @@ from tunnelpool.crd.manifests import render
 from tunnelpool.settings import Settings, SettingsError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Program(click.Group):
+    """The commands. As a plugin of kubectl it calls itself what its user has typed."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Name the program."""
+        if info_name == "kubectl-tunnelpool":
+            info_name = "kubectl tunnelpool"
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(importlib.metadata.version("tunnelpool"), prog_name="tunnelpool")
 def main() -> None:
     """Cloudflare Tunnels and Cloudflare Load Balancing as Kubernetes resources."""

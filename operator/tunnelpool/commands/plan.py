@@ -105,7 +105,8 @@ async def plan(request: PlanRequest, environment: Mapping[str, str]) -> Preview:
         outcome = Outcome(outcome.items, tuple(filter(scope.covers, outcome.findings)))
         if there is None:
             outcome, changes = only_cloudflare(outcome), ()
-        return Preview(changes, outcome, names, tuple(notes))
+        assumed = [_ASSUMED] if outcome.items else []
+        return Preview(changes, outcome, names, (*assumed, *notes))
 
 
 class _Scope:
@@ -139,7 +140,6 @@ def _namespaces(request: PlanRequest, given: Given) -> frozenset[str]:
 
 
 def _setup_notes(there: Reach | None, setup: Installation) -> Iterable[str]:
-    yield _ASSUMED
     if there is None:
         yield _NO_CLUSTER
     elif not setup.found:

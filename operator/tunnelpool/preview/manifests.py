@@ -54,23 +54,26 @@ def read(documents: Iterable[tuple[str, str]], namespace: str) -> Given:
     `documents` are pairs of a file's name and its text; `namespace` is for objects that name none.
 
     Raises:
-        ManifestError: the text is no YAML, or an object would be refused.
+        ManifestError: the text is no YAML, an object would be refused, or there is none at all.
 
     """
+    documents = tuple(documents)
     resources: dict[tuple[str, str, str], Raw] = {}
     secrets: dict[SecretRef, Mapping[str, bytes]] = {}
-    for name, text in documents:
-        for raw in _objects(name, text):
-            meta = {"namespace": namespace, **raw["metadata"]}
-            placed = {**raw, "metadata": meta}
-            if raw.get("kind") == "Secret":
-                secrets[SecretRef(meta["namespace"], meta["name"])] = _data(raw)
-            elif str(raw.get("apiVersion", "")).partition("/")[0] == GROUP:
-                place = (str(raw.get("kind")), meta["namespace"], meta["name"])
-                if place in resources:
-                    raise ManifestError(f"{name}: {place[0]} {place[1]}/{place[2]} is given twice")
-                _check(name, placed)
-                resources[place] = placed
+    objects = [(name, raw) for name, text in documents for raw in _objects(name, text)]
+    if documents and not objects:
+        raise ManifestError("the manifests hold no object: nothing can be planned from them")
+    for name, raw in objects:
+        meta = {"namespace": namespace, **raw["metadata"]}
+        placed = {**raw, "metadata": meta}
+        if raw.get("kind") == "Secret":
+            secrets[SecretRef(meta["namespace"], meta["name"])] = _data(raw)
+        elif str(raw.get("apiVersion", "")).partition("/")[0] == GROUP:
+            place = (str(raw.get("kind")), meta["namespace"], meta["name"])
+            if place in resources:
+                raise ManifestError(f"{name}: {place[0]} {place[1]}/{place[2]} is given twice")
+            _check(name, placed)
+            resources[place] = placed
     return Given(tuple(resources[place] for place in sorted(resources)), secrets)
 
 

@@ -103,9 +103,13 @@ def _value(path: str, value: Any) -> str:
         said = {key: one for key, one in value.items() if one != _ORIGIN.get(key)}
         if path == itself:  # an origin that is a tunnel has its name for its address
             del said["address"]
-        return ", ".join(f"{key} {one}" for key, one in said.items())
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return ", ".join(f"{key} {_plain(one)}" for key, one in said.items())
+    text = _plain(value)
     return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _without_mark(description: str) -> str:
@@ -122,7 +126,9 @@ def _summary(preview: Preview) -> str:
     if not preview.changes:
         return "Nothing to do." if preview.refused else "Nothing to do: everything is as asked."
     counts = Counter(action_in_plan(one.step) for one in preview.outcome.steps)
-    told = [f"{counts[action]} {word}" for action, word in _WORDS.items() if counts[action]]
+    told = [f"{number} {word}" for action, word in _WORDS.items() if (number := counts[action])]
+    if counts["finalizer"]:
+        told.append(f"{counts['finalizer']} finalizer{'s' * (counts['finalizer'] > 1)} to set or lift")
     steps = ", ".join(told) if told else "nothing to do"
     resources = len(preview.resources)
     return f"Operator: {steps}." + (
@@ -134,5 +140,4 @@ _WORDS: Final = {
     "create": "to create",
     "update": "to change",
     "delete": "to delete",
-    "finalizer": "finalizers to set or lift",
 }

@@ -70,6 +70,16 @@ def test_a_folder_is_read_with_what_is_below_it(command_line: CommandLine, tmp_p
 def test_a_namespace_without_resources_needs_nothing(command_line: CommandLine) -> None:
     result = command_line("plan", "--namespace", "default")
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "Nothing to do: everything is as asked.")
+    assert "taken to connect" not in result.stdout
+
+
+@pytest.mark.parametrize("text", ["", "---\n# nothing yet\n", "kind: List\nitems: []\n"])
+def test_manifests_that_hold_nothing_are_not_taken_for_a_success(
+    command_line: CommandLine, text: str
+) -> None:
+    result = command_line("plan", "-f", "-", stdin=text)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "the manifests hold no object" in result.stderr
 
 
 def test_the_resources_of_a_namespace_are_planned_as_they_are(command_line: CommandLine) -> None:

@@ -39,6 +39,14 @@ def test_it_is_a_program_and_a_plugin_of_kubectl(name: str) -> None:
     assert found.load() is main
 
 
+@pytest.mark.parametrize(
+    ("called", "says"), [("kubectl-tunnelpool", "kubectl tunnelpool"), ("tunnelpool", "tunnelpool")]
+)
+def test_it_calls_itself_what_its_user_has_typed(called: str, says: str) -> None:
+    told = CliRunner().invoke(main, ["plan", "--help"], prog_name=called).stdout
+    assert told.startswith(f"Usage: {says} plan ")
+
+
 def test_each_command_has_a_help_text() -> None:
     for name, command in main.commands.items():
         assert command.help
