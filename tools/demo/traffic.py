@@ -1,9 +1,8 @@
-"""Steady traffic from visitors who do not know each other: open loop, a new connection each, no retry."""
+"""Steady traffic of the load generator in this process, and who answers it."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -12,8 +11,12 @@ import aiohttp
 
 from demo.edge import EdgeFacts
 from demo.fallback import NAME as FALLBACK
-from demo.samples import OK, Sample, settled_since, share
+from demo.samples import Sample, settled_since, share
 from demo.waiting import NotYetError, wait_for
+from openloop.generator import Generator
+from openloop.load import Load
+from openloop.results import Answer, Record
+from openloop.visitors import Door, visitors
 
 TUNNELS: Final = "tunnels"
 """Source of an answer that came from the web application in the cluster."""
@@ -24,20 +27,11 @@ STRANGER: Final = "a stranger"
 
 
 class Traffic:
-    """Sends `per_second` requests a second to a host name by way of an edge, and keeps what became of each.
-
-    Open loop: a slow answer delays no other request, as with real visitors. Each request carries its
-    number, so that the edge's own log can be laid beside.
-    """
+    """Sends `per_second` requests a second to a host name by way of an edge, and keeps the results."""
 
     def __init__(self, facts: EdgeFacts, hostname: str, per_second: float) -> None:
-        self._hostname = hostname
-        self._interval_s = 1 / per_second
-        self._tls = facts.visitor_tls()
-        address, port = facts.door
-        self._url = f"https://{address}:{port}/"
-        self._open: set[asyncio.Task[None]] = set()
-        self._sent = 0
+        self._load = Load(hostname, per_second, timeout_s=TIMEOUT_S)
+        self._door = Door(*facts.door, facts.visitor_tls())
         self._samples: list[Sample] = []
 
     @property
@@ -47,20 +41,8 @@ class Traffic:
 
     async def run(self) -> None:
         """Send until cancelled, then wait for the answers that are still due."""
-        connector = aiohttp.TCPConnector(force_close=True, limit=0, ssl=self._tls)
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            try:
-                due = time.monotonic()
-                while True:
-                    self._sent += 1
-                    task = asyncio.create_task(self._visit(session, self._sent))
-                    self._open.add(task)
-                    task.add_done_callback(self._open.discard)
-                    due += self._interval_s
-                    await asyncio.sleep(max(0.0, due - time.monotonic()))
-            finally:
-                await asyncio.gather(*self._open)
+        async with visitors(self._load, self._door) as people:
+            await Generator(self._load, people.ask, self._take).run()
 
     async def wait_settled(self, source: str, *, for_s: float, within_s: float) -> float:
         """Wait until `source` alone has answered for a while; returns the time at which that began.
@@ -79,28 +61,16 @@ class Traffic:
 
         return await wait_for(f"answers from {source}", look, within_s=within_s)
 
-    async def _visit(self, session: aiohttp.ClientSession, number: int) -> None:
-        sent_at = time.monotonic()
-        status, source = 0, ""
-        try:
-            async with session.get(
-                self._url,
-                params={"visit": number},
-                headers={"Host": self._hostname},
-                server_hostname=self._hostname,
-            ) as answer:
-                body = await answer.json() if answer.content_type == "application/json" else {}
-                status = answer.status
-                source = _source(body) if status == OK else ""
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            pass  # the status says it: none
-        self._samples.append(Sample(number, sent_at, status, source, time.monotonic() - sent_at))
+    def _take(self, record: Record) -> None:
+        if isinstance(record, Answer):
+            source = _source(record.by) if not record.failed else ""
+            self._samples.append(Sample(record.number, record.sent_at, record.status, source, record.took_s))
 
 
-def _source(body: dict[str, object]) -> str:
-    if body.get("served_by") == FALLBACK:
+def _source(by: str) -> str:
+    if by == FALLBACK:
         return FALLBACK
-    return TUNNELS if "pod" in body else STRANGER
+    return TUNNELS if by else STRANGER
 
 
 async def visit(facts: EdgeFacts, hostname: str) -> dict[str, Any]:
