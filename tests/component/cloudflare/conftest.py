@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +19,8 @@ from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Pool, RemoteValue, Tunnel
 from tunnelpool.engine.ports import Account
 from tunnelpool.plan.steps import Create
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 ACCOUNT = "a" * 32
 ZONE = "b" * 32

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from written_objects import MONITOR, POOL, VALUES
 
 from tunnelpool.domain.errors import (
     ActiveConnectionsError,
@@ -20,28 +21,13 @@ from tunnelpool.domain.errors import (
 )
 from tunnelpool.domain.json import freeze
 from tunnelpool.domain.remote import (
-    DnsRecord,
-    LoadBalancer,
-    Monitor,
     Origin,
-    Pool,
     RemoteKind,
     RemoteValue,
-    Tunnel,
 )
 from tunnelpool.engine.ports import Account
 from tunnelpool.plan.diff import changes, update
 from tunnelpool.plan.steps import Change, CloseConnections, Create, Delete, PutConfiguration, Update
-
-POOL = Pool("web", (Origin("a", "a.example.com"),), check_regions=("WNAM",))
-MONITOR = Monitor("[mark]")
-VALUES = [
-    Tunnel("web"),
-    MONITOR,
-    POOL,
-    LoadBalancer("www.example.com", ("1",), "1"),
-    DnsRecord("www.example.com", "CNAME", "x.example.com"),
-]
 
 
 @pytest.mark.parametrize("value", VALUES)

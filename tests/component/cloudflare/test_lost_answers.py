@@ -7,31 +7,16 @@ from typing import Any
 
 import httpx
 import pytest
+from written_objects import MONITOR, POOL, VALUES
 
 from tunnelpool.domain.errors import (
     AlreadyExistsError,
     OutcomeUnknownError,
 )
 from tunnelpool.domain.remote import (
-    DnsRecord,
-    LoadBalancer,
-    Monitor,
-    Origin,
-    Pool,
     RemoteValue,
-    Tunnel,
 )
 from tunnelpool.plan.steps import Create
-
-POOL = Pool("web", (Origin("a", "a.example.com"),), check_regions=("WNAM",))
-MONITOR = Monitor("[mark]")
-VALUES = [
-    Tunnel("web"),
-    MONITOR,
-    POOL,
-    LoadBalancer("www.example.com", ("1",), "1"),
-    DnsRecord("www.example.com", "CNAME", "x.example.com"),
-]
 
 
 @pytest.mark.parametrize("value", VALUES)
