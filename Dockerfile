@@ -1,5 +1,7 @@
 # syntax=docker/dockerfile:1
 # The operator's image: Python, the locked dependencies and operator/, nothing of the local edge.
+# A tag can be moved, and what its digest is only the registry knows. For an image that can be built again bit by bit
+# hand the base in: `--build-arg PYTHON=docker.io/library/python@sha256:…`.
 ARG PYTHON=docker.io/library/python:3.13.9-slim-trixie
 
 FROM ${PYTHON} AS build
