@@ -117,6 +117,10 @@ class LocalEdge:
         """Return the number of the newest API call: the place to read on from."""
         return int((await self.control("GET", "/calls", since=sys.maxsize))["last"])
 
+    async def last_request(self) -> int:
+        """Return the number of the newest visitor's request: the place to read on from."""
+        return int((await self.control("GET", "/requests", since=sys.maxsize))["last"])
+
     async def requests(self, since: int = 0) -> list[Json]:
         """List the visitors' requests after a number, oldest first."""
         return list((await self.control("GET", "/requests", since=since))["entries"])

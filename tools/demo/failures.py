@@ -77,10 +77,7 @@ class Watch:
 @asynccontextmanager
 async def watched(edge: LocalEdge, hostname: str, per_second: float) -> AsyncIterator[Watch]:
     """Send traffic for the length of the block and keep what becomes of it."""
-    since = {
-        "requests": max((one["seq"] for one in await edge.requests()), default=0),
-        "calls": await edge.last_call(),
-    }
+    since = {"requests": await edge.last_request(), "calls": await edge.last_call()}
     began = time.monotonic()
     async with steady_traffic(edge.facts, hostname, per_second) as traffic:
         yield Watch(edge, hostname, traffic, since, began)
