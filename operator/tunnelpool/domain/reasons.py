@@ -43,6 +43,10 @@ class Reason(StrEnum):
     WAITING_FOR_POOL = "WaitingForPool"
     WAITING_FOR_HEALTH_CHECK = "WaitingForHealthCheck"
     BELOW_THRESHOLD = "BelowThreshold"
+    WAITING_FOR_ADDRESS = "WaitingForAddress"
+    SERVICE_NOT_FOUND = "ServiceNotFound"
+    NOT_A_LOAD_BALANCER = "NotALoadBalancer"
+    ADDRESS_TWICE = "AddressTwice"
     HEALTH_CHECK_NOT_FOUND = "HealthCheckNotFound"
     HEALTH_CHECK_NOT_SUPPORTED = "HealthCheckNotSupported"
     FALLBACK_NOT_FOUND = "FallbackNotFound"
@@ -58,6 +62,7 @@ class Reason(StrEnum):
     NO_HEALTH_CHECK = "NoHealthCheck"
     DRIFTED = "Drifted"
     IN_SYNC = "InSync"
+    SETTINGS_DIFFER = "SettingsDiffer"
     HEALTHY = "Healthy"
     DEGRADED = "Degraded"
     UNKNOWN = "Unknown"
@@ -142,6 +147,17 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.BELOW_THRESHOLD: (
         "Fewer origins are healthy than `minimumOrigins`: traffic goes to the next pool."
     ),
+    Reason.WAITING_FOR_ADDRESS: (
+        "A Service of type LoadBalancer has no address (yet). The pool's other origins work on; an origin that "
+        "has had an address keeps it."
+    ),
+    Reason.SERVICE_NOT_FOUND: "`serviceRef` names a Service that does not exist. Apply it.",
+    Reason.NOT_A_LOAD_BALANCER: (
+        "`serviceRef` names a Service that is not of type LoadBalancer. Change its type, or give an `address`."
+    ),
+    Reason.ADDRESS_TWICE: (
+        "Two origins of a pool have the same address, and a pool holds each once. Take one of them away."
+    ),
     Reason.HEALTH_CHECK_NOT_FOUND: "`healthCheckRef` names a HealthCheck that does not exist. Apply it.",
     Reason.HEALTH_CHECK_NOT_SUPPORTED: (
         "Origins behind a tunnel can be checked by http and https only, and only if their service speaks it."
@@ -167,6 +183,10 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "leaves them so. Change the spec, or set `driftPolicy: Correct`."
     ),
     Reason.IN_SYNC: "Nothing differs from the spec at Cloudflare.",
+    Reason.SETTINGS_DIFFER: (
+        "Clusters that share the object ask for different settings; the message says which, and who writes "
+        "them. Give all of them the same spec."
+    ),
     Reason.HEALTHY: "All enabled origins are healthy.",
     Reason.DEGRADED: "Some origins are not healthy, but enough are.",
     Reason.UNKNOWN: "Nothing is known yet.",
@@ -212,6 +232,7 @@ A resource says how it stands by conditions only; there is no phase.
 | `Following` | Tunnel with `workloadRef` | There are as many connectors as the workload has replicas. |
 | `Healthy` | LBPool | Enough origins pass the health check. |
 | `Drifted` | with `driftPolicy: Report` | Somebody has changed fields at Cloudflare, which is left so. |
+| `SettingsDiffer` | with `sharing: Shared` | Clusters that share the object ask for different settings. |
 | `TLSEnforced` | LBPool that requires TLS | The SSL mode of its zones makes Cloudflare use TLS. |
 
 `Reconciling`, `Stalled` and `observedGeneration` are read by kstatus, and so by Flux, Argo CD and

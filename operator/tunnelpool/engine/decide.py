@@ -25,6 +25,7 @@ from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason, suspended
+from tunnelpool.engine.agreement import with_agreement
 from tunnelpool.engine.asking import Asking
 from tunnelpool.engine.deletion import deleting, deleting_pool, guarded, held_by_pool, origins_of
 from tunnelpool.engine.drift import reported, with_drift
@@ -142,10 +143,11 @@ class Decider:
         if tunnel is None or raw is None:
             steps = tunnel_plan.plan(snapshot, self._site) if raw is None and cloud else ()
             return Decision(steps, (), cloud)
-        problem = snapshot.problem or self._gatherer.conflict(tunnel)
+        refused = self._gatherer.conflict(tunnel)
+        problem = snapshot.problem or refused
         steps = ()
         if snapshot.problem is None:
-            steps = tunnel_plan.plan(snapshot, self._site)
+            steps = tunnel_plan.plan(snapshot, self._site, begins=refused is None)
         if tunnel.deleting:
             left = snapshot.derived_left or origins_of(snapshot.slots)
             problem = deleting(snapshot.problem, left, self._failed_around(key, tunnel))
@@ -263,6 +265,7 @@ class Decider:
             status = lbpool_status(snapshot, lbpool, own, self._now())
             if lbpool is described:
                 status = with_drift(status, lbpool, drift, self._now())
+                status = with_agreement(status, lbpool, snapshot.observed, self._site.owner, self._now())
             statuses_written.append(StatusWrite("LBPool", raw, status))
             others = [one for one in snapshot.lbpools if one is not lbpool and not one.deleting]
             released = (
@@ -270,7 +273,7 @@ class Decider:
                 or not takes_part(snapshot.observed.value, self._site.owner)
                 or lbpool.metadata.namespace != snapshot.namespace
                 or bool(others)
-                or (bool(snapshot.members) and not lbpool.spec.origins)
+                or (bool(snapshot.members) and not _holds_addresses(snapshot.observed, lbpool))
             )
             steps = list(guarded(lbpool, raw, tuple(steps), done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
@@ -313,6 +316,7 @@ class Decider:
             status = load_balancer_status(snapshot, balancer, intent, own, self._now())
             if balancer is described:
                 status = with_drift(status, balancer, drift, self._now())
+                status = with_agreement(status, balancer, snapshot.observed, self._site.owner, self._now())
             statuses.append(StatusWrite("LoadBalancer", raw, status))
             derived = any(not member.tunnel.deleting for member in snapshot.members)
             there = snapshot.observed is not None and takes_part(snapshot.observed.value, self._site.owner)
@@ -352,6 +356,12 @@ def _leaves(tunnel: Tunnel, pool: PoolSnapshot) -> bool:
     """Tell whether an origin of the Tunnel shall leave: then the Tunnel tells what holds that back."""
     mine = (one for one in pool.members if one.tunnel.metadata.uid == tunnel.metadata.uid)
     return pool.observed is not None and any(slot.leaving for member in mine for slot in member.slots)
+
+
+def _holds_addresses(pool: ObservedPool, lbpool: LBPool) -> bool:
+    """Tell whether a pool still has an origin by address that an LBPool has brought."""
+    names = {origin.name for origin in lbpool.spec.origins}
+    return any(origin.name in names for origin in pool.value.origins)
 
 
 def _is_waiting(problem: Problem) -> bool:

@@ -12,7 +12,7 @@ from running_world import OWNER, World
 
 from tunnelpool.domain.ownership import Owner, mark_of, read_mark, read_marks
 from tunnelpool.domain.remote import LoadBalancer, Pool
-from tunnelpool.plan.steps import RemoteStep, Update
+from tunnelpool.plan.steps import Change, RemoteStep, Update
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -42,6 +42,12 @@ def origins(world: World, owner: Owner, pool: str = "my-pool") -> set[str]:
     """List the origins of a cluster in a pool by their number."""
     names = (one.name for one in world.remote.named(Pool, pool).value.origins)
     return {name.rpartition("_")[2] for name in names if f"_{owner.uid}_" in name}
+
+
+def _differing(change: Change) -> set[str]:
+    """Name the origins that a change adds, drops or alters."""
+    before, after = (set(side) for side in (change.before, change.after) if isinstance(side, tuple))
+    return {one.name for one in before ^ after}
 
 
 async def both_join(here: World, there: World, **fields: object) -> None:
@@ -119,10 +125,53 @@ async def test_of_two_writes_at_the_same_moment_none_is_lost() -> None:
             for world in (here, there):
                 patch(world, "Tunnel", "web", replicas=count, drainSeconds=1)
             wanted = {str(n) for n in range(count)}
-            await here.until(lambda w=wanted: origins(here, OWNER) == origins(here, THERE) == w, within_s=90)
+            await here.until(lambda w=wanted: origins(here, OWNER) == origins(here, THERE) == w, within_s=30)
         assert collisions >= 3
         await quiet(here, there, for_s=200)
         assert origins(here, OWNER) == origins(here, THERE) == {"0", "1", "2"}
+
+
+async def test_a_write_starts_from_what_is_there_now_and_not_from_the_listing() -> None:
+    async with two_clusters() as (here, there):
+        await both_join(here, there)
+        overwritten: list[str] = []
+
+        async def compare(step: RemoteStep) -> None:
+            """Note entries that stand there and that a write would drop, other than the writer's own."""
+            if not (isinstance(step, Update) and isinstance(step.value, Pool)):
+                return
+            now = here.remote.objects[step.id].value.origins
+            by = {name for change in step.changes if change.field == "origins" for name in _differing(change)}
+            overwritten.extend(
+                one.name for one in now if one not in step.value.origins and one.name not in by
+            )
+
+        here.remote.hold = compare
+        for count in (3, 4):
+            for world in (here, there):
+                patch(world, "Tunnel", "web", replicas=count)
+                await world.until(lambda w=world, n=count: len(origins(w, w.owner)) == n, within_s=40)
+        assert not overwritten
+
+
+async def test_settings_that_disagree_are_told_in_both_clusters_and_written_by_one() -> None:
+    async with two_clusters() as (here, there):
+        for world, minimum in ((here, 1), (there, 2)):
+            apply_tunnel(world)
+            fields = {"sharing": "Shared", "minimumOrigins": minimum, "description": "one"}
+            world.cluster.apply("LBPool", "my-pool", fields)
+            await world.start()
+            await quiet(here, for_s=20)
+        await quiet(here, there)
+        assert here.remote.only(Pool).value.minimum_origins == 1
+        for world in (here, there):
+            assert world.condition("LBPool", "my-pool", "SettingsDiffer") == "True/SettingsDiffer"
+            assert world.condition("LBPool", "my-pool") == "True/Ready"
+        patch(here, "LBPool", "my-pool", minimumOrigins=2)
+        await quiet(here, there)
+        assert here.remote.only(Pool).value.minimum_origins == 2
+        for world in (here, there):
+            assert world.condition("LBPool", "my-pool", "SettingsDiffer") == "False/InSync"
 
 
 async def test_two_clusters_that_begin_at_the_same_moment_meet_as_well() -> None:
