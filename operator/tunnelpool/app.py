@@ -136,7 +136,7 @@ class Operator:
         self._credentials = Credentials(
             cluster, clouds, clock, SecretRef(settings.namespace, settings.credentials_secret)
         )
-        self._topology = Topology(self._store, self._credentials)
+        self._topology = Topology(self._store, self._credentials, site.hostname_policy)
         connectors = Connectors(self._store, clock)
         self._store.add_listener(self._changed)
         self._feed = Feed(self._store, cluster.list_pages, open_access)

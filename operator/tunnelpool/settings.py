@@ -5,12 +5,14 @@ The chart's values become these variables; docs/settings.md lists them, and a te
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from tunnelpool.domain.hostname_policy import NO_POLICY, Grant, HostnamePolicy
 from tunnelpool.domain.ownership import CLUSTER_NAME
 
 PREFIX = "TUNNELPOOL_"
@@ -18,6 +20,28 @@ PREFIX = "TUNNELPOOL_"
 
 class SettingsError(ValueError):
     """A variable is missing or cannot be read; the message names each."""
+
+
+def _policy(given: Any) -> Any:
+    """Read the policy from JSON: `[{"namespaces": ["shop-*"], "hostnames": ["*.shop.example.com"]}]`."""
+    if not isinstance(given, str):
+        return given
+    try:
+        entries = json.loads(given)
+    except ValueError as error:
+        raise ValueError(f"must be JSON: {error}") from None
+    if isinstance(entries, list):
+        return HostnamePolicy(tuple(map(_grant, entries)))
+    raise ValueError("must be a list of entries with `namespaces` and `hostnames`")
+
+
+def _grant(entry: Any) -> Grant:
+    if not isinstance(entry, dict) or entry.keys() != {"namespaces", "hostnames"}:
+        raise ValueError("each entry must have `namespaces` and `hostnames`, and nothing else")
+    for name, patterns in entry.items():
+        if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):
+            raise ValueError(f"`{name}` must be a list of strings")
+    return Grant(tuple(entry["namespaces"]), tuple(entry["hostnames"]))
 
 
 class Settings(BaseModel):
@@ -33,6 +57,9 @@ class Settings(BaseModel):
     cluster_name: str = Field(default="", pattern=rf"^$|{CLUSTER_NAME.pattern}")
     """Name of this cluster in the marks on remote objects; never change it. Default: the first eight
     digits of the UID of the namespace kube-system."""
+    take_over_from: str = Field(default="", pattern=r"^$|^[0-9a-f]{8}$")
+    """First eight digits of the UID of a lost cluster of the same `cluster_name` whose place this one takes:
+    what it has made counts as ours. It must stay set as long as tunnels of that cluster are in use."""
     api_url: str = Field(default="https://api.cloudflare.com/client/v4", pattern=r"^https?://")
     """Base URL of Cloudflare's API, or that of a local edge."""
     calls_per_five_minutes: int = Field(default=1150, ge=300, le=10_000_000)
@@ -54,6 +81,11 @@ class Settings(BaseModel):
     """Whether objects at Cloudflare whose resources are gone without having waited for them are deleted
     however many they are. If not, they are held and the log says so, if they are more than three and more
     than a fifth of all that is ours."""
+    hostname_policy: Annotated[HostnamePolicy, BeforeValidator(_policy)] = NO_POLICY
+    """Which namespaces may claim which hostnames, as JSON:
+    `[{"namespaces": ["shop-*"], "hostnames": ["*.shop.example.com"]}]`. Without entries every namespace may
+    claim every hostname; with some, only what an entry lists. `*` stands for any letters; as the first label
+    of a hostname for one or more labels, alone for every hostname."""
     workers: int = Field(default=8, ge=1, le=64)
     """How many resources are worked on at a time."""
     listen: str = Field(default="127.0.0.1:8080", pattern=r"^\S+:\d+$")
@@ -86,6 +118,10 @@ class Settings(BaseModel):
             raise SettingsError(found) from None
 
 
+def _shown(default: Any) -> str:
+    return "none" if default in ("", NO_POLICY) else f"`{default}`"
+
+
 _INTRODUCTION = """\
 # Settings of the operator
 
@@ -100,7 +136,7 @@ _COLOPHON = "This page is written by `python -m tunnelpool.settings`; a test kee
 def page() -> str:
     """Write the page of the documentation."""
     rows = [
-        f"| `{PREFIX}{name.upper()}` | {f'`{field.default}`' if field.default != '' else 'none'} "
+        f"| `{PREFIX}{name.upper()}` | {_shown(field.default)} "
         f"| {' '.join((field.description or '').split())} |"
         for name, field in Settings.model_fields.items()
     ]

@@ -39,6 +39,9 @@ def _alone(snapshot: HostSnapshot, owner: LoadBalancer | None, site: Site) -> Ho
     plain = [member for member in live if not member.pool]
     if owner is None and not pooled and not plain:
         return _let_go(snapshot, site) if _retained(snapshot) else HostIntent()
+    refused = snapshot.refusals.get(snapshot.namespace)
+    if refused is not None and not _one_leaves(snapshot, pooled):
+        return HostIntent(hold=True, problem=refused)
     if snapshot.zone is None:
         return HostIntent(hold=True, problem=_no_zone(snapshot.hostname))
     adopts = _adopts(owner, pooled or plain[:1])
@@ -115,10 +118,15 @@ def _resting(
     """Find who keeps the host name as it is: what describes it, or all Tunnels that it is derived from."""
     if owner is not None:
         return owner if owner.suspended else None
-    if pooled and any(member.tunnel.deleting for member in snapshot.members):
-        return None  # the pool of the one that goes has to leave the load balancer
+    if _one_leaves(snapshot, pooled):
+        return None
     sources = [member.tunnel for member in pooled or plain[:1]]
     return sources[0] if all(tunnel.suspended for tunnel in sources) else None
+
+
+def _one_leaves(snapshot: HostSnapshot, pooled: Sequence[Member]) -> bool:
+    """Tell whether a Tunnel goes while others stay: its pool has to leave the load balancer in any case."""
+    return bool(pooled) and any(member.tunnel.deleting for member in snapshot.members)
 
 
 def _counts(snapshot: HostSnapshot, member: Member) -> bool:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from tunnelpool.build.companion import connectors, unfollowed, with_following
 from tunnelpool.build.health import pool_health, serving
-from tunnelpool.build.host import HostIntent, pool_names, winner
+from tunnelpool.build.host import pool_names, winner
+from tunnelpool.build.intent import HostIntent
 from tunnelpool.build.manifests import ROTATED_ANNOTATION, child_name, shared
 from tunnelpool.build.pool import effective, requires_tls
 from tunnelpool.build.snapshot import (
@@ -28,7 +29,7 @@ from tunnelpool.build.snapshot import (
 from tunnelpool.crd.base import Resource
 from tunnelpool.crd.conditions import Condition, ConditionStatus, drop_condition, set_condition
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
-from tunnelpool.domain.ownership import read_mark
+from tunnelpool.domain.ownership import read_marks
 from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.domain.remote import ObservedPool
 
@@ -209,7 +210,8 @@ def load_balancer_status(
     first = winner(snapshot)
     if not balancer.deleting and (first is None or first.metadata.uid != balancer.metadata.uid):
         message = f"{first or snapshot.claimant} is older and claims hostname '{snapshot.hostname}'"
-        problem = Problem(Reason.CONFLICT, message, stalled=True)
+        conflict = Problem(Reason.CONFLICT, message, stalled=True)
+        problem = snapshot.refusals.get(balancer.metadata.namespace, conflict)
         observed = None
     if problem is None and observed is None:
         problem = Problem(Reason.PENDING, "the load balancer is being made")
@@ -291,9 +293,9 @@ def _origin_status(snapshot: TunnelSnapshot, tunnel: Tunnel, slot: Slot) -> dict
         if origin is None:
             continue
         healthy = pool.health.origins.get(name)
-        mark = read_mark(pool.value.description)
+        out = {one for mark in read_marks(pool.value.description) for one in mark.out}
         if not origin.enabled and not slot.leaving:
-            state = "OutByOperator" if mark and name in mark.out else "Disabled"
+            state = "OutByOperator" if name in out else "Disabled"
     return {
         "name": name,
         "tunnelID": slot.remote.id,

@@ -87,6 +87,10 @@ class HostnamePolicy:
         )
 
 
+NO_POLICY: Final = HostnamePolicy()
+"""Every namespace may claim every host name."""
+
+
 def ascii_name(hostname: str) -> str:
     """Write a host name as DNS has it: lower case, no dot at the end, `xn--` for letters beyond ASCII.
 

@@ -25,6 +25,7 @@ from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason, suspended
+from tunnelpool.domain.remote import ObservedPool
 from tunnelpool.engine.agreement import with_agreement
 from tunnelpool.engine.asking import Asking
 from tunnelpool.engine.deletion import deleting, deleting_pool, guarded, held_by_pool, origins_of

@@ -10,7 +10,7 @@ from tunnelpool.settings import Settings
 def owner_of_cluster(settings: Settings, cluster_uid: str) -> Owner:
     """Tell whose marks are ours; `cluster_uid` is the UID of the namespace kube-system."""
     short = cluster_uid.replace("-", "")[:8]
-    return Owner(settings.cluster_name or short, short)
+    return Owner(settings.cluster_name or short, short, settings.take_over_from)
 
 
 def site_of(settings: Settings, owner: Owner, ca: str) -> Site:
@@ -21,4 +21,10 @@ def site_of(settings: Settings, owner: Owner, ca: str) -> Site:
         edge=settings.connector_edge,
         ca=ca,
     )
-    return Site(owner, connector, fast_failover=settings.fast_failover, mass_deletion=settings.mass_deletion)
+    return Site(
+        owner,
+        connector,
+        fast_failover=settings.fast_failover,
+        mass_deletion=settings.mass_deletion,
+        hostname_policy=settings.hostname_policy,
+    )

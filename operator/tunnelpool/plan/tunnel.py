@@ -22,7 +22,8 @@ from tunnelpool.build.manifests import (
     rotation_asked,
     secret,
 )
-from tunnelpool.build.ownership import disowned, is_ours
+from tunnelpool.build.ownership import disowned
+from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import FINALIZER, Raw, Site, Slot, TunnelSnapshot
 from tunnelpool.crd.v1alpha1 import Tunnel
 from tunnelpool.domain.json import FrozenObject, thaw
@@ -46,8 +47,11 @@ from tunnelpool.plan.steps import (
 )
 
 
-def plan(snapshot: TunnelSnapshot, site: Site) -> tuple[Step, ...]:
-    """Plan a Tunnel. The finalizer comes before the first remote object, and goes after the last."""
+def plan(snapshot: TunnelSnapshot, site: Site, *, begins: bool = True) -> tuple[Step, ...]:
+    """Plan a Tunnel. The finalizer comes before the first remote object, and goes after the last.
+
+    `begins`: whether origins may be made that do not exist yet. What exists is kept in order all the same.
+    """
     tunnel, raw = snapshot.tunnel, snapshot.raw
     if tunnel is not None and tunnel.suspended:
         return ()
@@ -57,8 +61,9 @@ def plan(snapshot: TunnelSnapshot, site: Site) -> tuple[Step, ...]:
             return (protect,)
     if tunnel is not None and raw is not None and tunnel.retains:
         return _let_go(snapshot, raw, site)
-    steps = [step for slot in snapshot.slots for step in _slot(snapshot, slot, site)]
-    if tunnel is not None and not tunnel.deleting:
+    slots = [slot for slot in snapshot.slots if begins or slot.leaving or slot.remote is not None]
+    steps = [step for slot in slots for step in _slot(snapshot, slot, site)]
+    if tunnel is not None and not tunnel.deleting and (begins or slots):
         steps += _apply(disruption_budget(tunnel), snapshot.disruption_budget)
     if not steps and _gone(snapshot) and raw is not None:
         release = remove_finalizer("Tunnel", raw, FINALIZER)
@@ -69,10 +74,10 @@ def plan(snapshot: TunnelSnapshot, site: Site) -> tuple[Step, ...]:
 
 def _let_go(snapshot: TunnelSnapshot, raw: Raw, site: Site) -> tuple[Step, ...]:
     """Take our mark off what stays, the tunnels last: until then their names say whose origins those are."""
-    if snapshot.derived_left or any(is_ours(pool.value, site.owner) for pool in snapshot.pools):
+    if snapshot.derived_left or any(takes_part(pool.value, site.owner) for pool in snapshot.pools):
         return ()
     remotes = [slot.remote for slot in snapshot.slots if slot.remote is not None]
-    renames = [update(disowned(one.value, one.id), one) for one in remotes]
+    renames = [update(disowned(one.value, one.id, site.owner), one) for one in remotes]
     steps: list[Step] = [step for step in renames if step is not None]
     if not steps:
         release = remove_finalizer("Tunnel", raw, FINALIZER)
@@ -86,7 +91,11 @@ def _gone(snapshot: TunnelSnapshot) -> bool:
 
 
 def _slot(snapshot: TunnelSnapshot, slot: Slot, site: Site) -> Iterator[Step]:
+    in_pools = {origin.name for pool in snapshot.pools for origin in pool.value.origins}
     for spare in slot.duplicates:
+        renamed = slot.remote is not None and spare.value.name != slot.remote.value.name
+        if renamed and spare.value.name in in_pools:
+            continue  # of a cluster that is taken over: its origin leaves the pool first
         yield Delete(RemoteKind.TUNNEL, spare.id, spare.value.name)
     if slot.leaving:
         yield from _remove(snapshot, slot)

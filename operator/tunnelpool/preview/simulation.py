@@ -121,7 +121,7 @@ class Simulation:
         self._cluster = SimulatedCluster(store, secrets)
         simulated = SimulatedClouds(clouds, names, clock)
         self._credentials = Credentials(self._cluster, simulated, clock, own)
-        self._topology = Topology(store, self._credentials)
+        self._topology = Topology(store, self._credentials, site.hostname_policy)
         gatherer = Gatherer(self._topology, Connectors(store, clock), self._credentials, site)
         self._failures: dict[Key, Problem] = {}
         # What is seen of pods just now counts for no evidence, so no origin is taken out for it.

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 
 import pytest
-from resources import HOST, apply_tunnel, patch
+from resources import HOST, apply_static, apply_tunnel, patch
 from running_world import World
 
 from tunnelpool.domain.remote import LoadBalancer, Monitor, Pool, RemoteKind
@@ -190,3 +190,22 @@ async def test_a_pool_without_origins_comes_and_goes_with_its_replicas(
             assert world.condition("LBPool", "my-pool") == "False/NoOrigins"
             assert not world.remote.all(Pool)
             assert not world.remote.all(LoadBalancer)
+
+
+async def test_a_pool_of_addresses_becomes_one_of_tunnels_when_its_object_goes(world: World) -> None:
+    async with world:
+        apply_static(world, "my-pool")
+        await world.start()
+        await world.quiet()
+        apply_tunnel(world)
+        await world.quiet()
+        assert world.condition("Tunnel", "web") == "False/MixedPool"
+        seen: list[str] = []
+        world.trip(lambda _phase, _call: seen.extend(one.name for one in world.remote.answering(HOST)))
+        world.cluster.delete("LBPool", "my-pool")
+        await world.quiet()
+        assert world.cluster.get("LBPool", "my-pool") is None
+        assert world.is_ready(), world.message("Tunnel", "web")
+        assert len(world.remote.only(Pool).value.origins) == 2
+        assert seen
+        assert "static" not in seen, "the hostname was never that of the addresses"

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from tunnelpool.build.host import pool_names
 from tunnelpool.build.snapshot import HostSnapshot, Member, PoolView
-from tunnelpool.crd.v1alpha1 import LoadBalancer, Tunnel
 from tunnelpool.domain.hostnames import zone_of
 from tunnelpool.domain.keys import HostKey, PoolKey
 from tunnelpool.domain.reasons import Problem
@@ -17,7 +16,7 @@ from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.gather.pools import Pools
 from tunnelpool.engine.ports import Cloud
-from tunnelpool.engine.topology import Topology, first_claim, oldest_first, place_of
+from tunnelpool.engine.topology import Topology, first_claim, place_of
 
 
 class Hosts:
@@ -38,12 +37,22 @@ class Hosts:
         """Look at a host name, and hand out the account that it is in."""
         topology = self._topology
         balancers, tunnels = topology.balancers_at(key.hostname), topology.tunnels_at(key.hostname)
-        claims: tuple[Tunnel | LoadBalancer, ...] = oldest_first((*balancers, *tunnels))
+        claims = topology.claims_at(key.hostname)
         raws = {
             place_of(b): raw for b in balancers if (raw := topology.store.get("LoadBalancer", *place_of(b)))
         }
         namespace, claimant = first_claim(claims)
-        bare = HostSnapshot(key.hostname, namespace, claimant, balancers, raws)
+        refusals = {
+            one.metadata.namespace: topology.refusal(one, key.hostname) for one in (*balancers, *claims)
+        }
+        bare = HostSnapshot(
+            key.hostname,
+            namespace,
+            claimant,
+            balancers,
+            raws,
+            refusals={where: problem for where, problem in refusals.items() if problem is not None},
+        )
         left = None if claims else await self._accounts.with_zone_of(key.hostname)
         opened = left or await self._accounts.open_for(claims)
         if isinstance(opened, Problem):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tunnelpool.build.health import serving
 from tunnelpool.build.pool import effective
 from tunnelpool.build.sharing import takes_part
-from tunnelpool.build.snapshot import HealthCheckView, Member, PoolSnapshot, PoolView, Site
+from tunnelpool.build.snapshot import HealthCheckView, Member, PoolSnapshot, PoolView, Raw, Site
 from tunnelpool.crd.v1alpha1 import LBPool
 from tunnelpool.domain.errors import MissingPermissionError
 from tunnelpool.domain.hostnames import zone_of
@@ -22,7 +22,8 @@ from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.monitors import Monitors
 from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.ports import Cloud
-from tunnelpool.engine.topology import Topology, first_claim, hosts_of, oldest_first, place_of
+from tunnelpool.engine.references import hosts_of
+from tunnelpool.engine.topology import Topology, first_claim, oldest_first, place_of
 
 
 class Pools:
@@ -66,6 +67,7 @@ class Pools:
             members=members,
             fleet=self._origins.fleet(await opened.cloud.tunnels(), await opened.cloud.pools()),
             observed=observed,
+            services=self._services(spec),
             health_check=await self._check_view(spec, opened),
             referrers=referrers,
             alternatives=await self._alternatives(observed, referrers, opened),
@@ -74,6 +76,13 @@ class Pools:
             ssl_modes=await self._ssl_modes(spec, opened),
         )
         return snapshot, opened.cloud
+
+    def _services(self, spec: LBPool | None) -> Mapping[str, Raw]:
+        if spec is None:
+            return {}
+        names = [one.service_ref.name for one in spec.spec.origins if one.service_ref is not None]
+        store = self._topology.store
+        return {name: raw for name in names if (raw := store.get("Service", spec.metadata.namespace, name))}
 
     async def view(self, namespace: str, name: str, opened: Opened) -> PoolView:
         """See a pool as those do who refer to it by the name that resources use."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tunnelpool.build.ownership import is_ours
+from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import FurtherHost, HostSnapshot, PoolView, Raw, Site, Slot, TunnelSnapshot
 from tunnelpool.crd.v1alpha1 import Tunnel
 from tunnelpool.domain.hostnames import canonical_hostname
@@ -14,10 +15,11 @@ from tunnelpool.domain.remote import ObservedPool, tunnel_address
 from tunnelpool.engine.credentials import Opened
 from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.hosts import Hosts
+from tunnelpool.engine.gather.namesakes import tunnel_of_namesake
 from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.gather.pools import Pools
 from tunnelpool.engine.ports import Cloud
-from tunnelpool.engine.topology import Topology, oldest_first
+from tunnelpool.engine.topology import Topology
 
 
 class Tunnels:
@@ -49,7 +51,10 @@ class Tunnels:
             ), None
         cloud = opened.cloud
         slots = self._origins.slots(key.namespace, key.name, tunnel, await cloud.tunnels())
-        names = {slot.remote.value.name for slot in slots if slot.remote}
+        taken = tunnel_of_namesake(key, slots, await cloud.tunnels(), self._site.owner)
+        if taken is not None:
+            return TunnelSnapshot(key.namespace, key.name, tunnel, raw, slots, budget, problem=taken), cloud
+        names = {one.value.name for slot in slots for one in (slot.remote, *slot.duplicates) if one}
         holding: tuple[ObservedPool, ...] = ()
         if names or (tunnel is not None and any(tunnel.spec.hosts.values())):
             pools = await cloud.pools()
@@ -104,7 +109,8 @@ class Tunnels:
 
     async def _answering(self, host: HostSnapshot, view: PoolView | None, opened: Opened) -> FurtherHost:
         """See what answers for one hostname."""
-        balancer = host.observed if host.observed and is_ours(host.observed.value, self._site.owner) else None
+        there = host.observed
+        balancer = there if there and takes_part(there.value, self._site.owner) else None
         balanced: Mapping[str, ObservedPool] = {}
         if balancer is not None:
             wanted = balancer.value.pools
@@ -120,7 +126,7 @@ class Tunnels:
         claimed = any(not one.tunnel.deleting for one in others) or any(
             not one.deleting for one in host.load_balancers
         )
-        ours = host.observed is not None and is_ours(host.observed.value, self._site.owner)
+        ours = host.observed is not None and takes_part(host.observed.value, self._site.owner)
         if not claimed and (ours or record):
             yield f"what answers for '{host.hostname}'"
         if view is not None and view.observed is not None and self._is_last(tunnel, view, account_id):
@@ -138,6 +144,9 @@ class Tunnels:
 
     def conflict(self, tunnel: Tunnel) -> Problem | None:
         """Say why a Tunnel may not have its pool or its host name: somebody else was there before."""
+        refused = self._topology.refusal(tunnel, *tunnel.spec.hosts)
+        if refused is not None:
+            return refused
         joined: dict[PoolKey, str] = {}
         for hostname, pool in tunnel.spec.hosts.items():
             problem = self._conflict_at(tunnel, canonical_hostname(hostname), pool, joined)
@@ -150,14 +159,14 @@ class Tunnels:
     ) -> Problem | None:
         """Look at one hostname; `joined` holds the pools of those before, by hostname."""
         topology, meta = self._topology, tunnel.metadata
-        rivals = oldest_first((*topology.balancers_at(hostname), *topology.tunnels_at(hostname)))
+        rivals = topology.claims_at(hostname)
         if rivals and rivals[0].metadata.namespace != meta.namespace:
             message = f"{rivals[0]} is older and claims hostname '{hostname}'"
             return Problem(Reason.CONFLICT, message, stalled=True)
         if not pool:
             return None
         lbpool = topology.lbpool(meta.namespace, pool)
-        if lbpool is not None and lbpool.spec.origins:
+        if lbpool is not None and lbpool.spec.origins and not lbpool.deleting:
             message = (
                 f"LBPool '{pool}' has `origins` with addresses, and a pool holds tunnel origins "
                 "or address origins, never both: name another pool"
