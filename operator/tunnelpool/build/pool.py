@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from tunnelpool.build.addresses import addressed
 from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import disowned, is_unowned
 from tunnelpool.build.shared_pool import barred, has_company, in_company, wants_sharing
@@ -14,16 +14,12 @@ from tunnelpool.build.snapshot import Member, PoolSnapshot, Site
 from tunnelpool.build.tunnel_origins import Placed, Placing, tunnel_origins
 from tunnelpool.crd.fields import STREAMS
 from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
-from tunnelpool.domain.canonical import canonical_address, canonical_notification_filter
+from tunnelpool.domain.canonical import canonical_notification_filter
 from tunnelpool.domain.json import EMPTY, FrozenJson, freeze, with_defaults
 from tunnelpool.domain.keys import PoolKey
 from tunnelpool.domain.ownership import Mark, marked
 from tunnelpool.domain.reasons import Problem, Reason, suspended
-from tunnelpool.domain.remote import (
-    LOAD_SHEDDING_DEFAULTS,
-    Origin,
-    Pool,
-)
+from tunnelpool.domain.remote import LOAD_SHEDDING_DEFAULTS, Origin, Pool
 
 _DEFAULT_REGIONS: Final = ("WNAM",)
 
@@ -55,8 +51,8 @@ def _alone(snapshot: PoolSnapshot, spec: LBPool | None, site: Site, now: datetim
             return Intent(hold=True, problem=problem)
         monitor = snapshot.observed.value.monitor  # origins come and go all the same
     if spec is not None and spec.spec.origins:
-        addresses = address_origins(spec, requires_tls=requires_tls(snapshot))
-        placing = Placing(tuple(Placed(origin) for origin in addresses))
+        found = addressed(snapshot, spec, requires_tls=requires_tls(snapshot))
+        placing = Placing(tuple(Placed(origin) for origin in found.origins), found.problem)
     else:
         if snapshot.referrers and _all_leave(snapshot) and not has_company(snapshot, site):
             return Intent(hold=True, problem=_still_referenced(snapshot))
@@ -66,7 +62,8 @@ def _alone(snapshot: PoolSnapshot, spec: LBPool | None, site: Site, now: datetim
     if not placed:
         if snapshot.referrers and not has_company(snapshot, site):
             return Intent(hold=True, problem=_still_referenced(snapshot))
-        return Intent(problem=_why_empty(snapshot), recheck_s=recheck_s)
+        of_services = problem if spec is not None and spec.spec.origins else None
+        return Intent(problem=of_services or _why_empty(snapshot), recheck_s=recheck_s)
     out = tuple(sorted(one.origin.name for one in placed if one.out))
     origins = tuple(sorted((one.origin for one in placed), key=lambda origin: origin.name))
     desired = _pool(snapshot, spec, origins, out, monitor, site)
@@ -116,19 +113,6 @@ def _all_leave(snapshot: PoolSnapshot) -> bool:
 def _still_referenced(snapshot: PoolSnapshot) -> Problem:
     names = ", ".join(f"'{one.value.name}'" for one in snapshot.referrers)
     return Problem(Reason.NO_ORIGINS, f"no origin stays in the pool, but load balancer {names} refers to it")
-
-
-def address_origins(pool: LBPool, *, requires_tls: bool) -> Iterator[Origin]:
-    """Translate the origins that have an address."""
-    for origin in pool.spec.origins:
-        yield Origin(
-            name=origin.name,
-            address=canonical_address(origin.address),
-            enabled=origin.enabled,
-            weight=origin.weight,
-            port=origin.port or (443 if requires_tls else 0),
-            host=origin.host_header or "",
-        )
 
 
 def requires_tls(snapshot: PoolSnapshot) -> bool:

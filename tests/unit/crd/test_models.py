@@ -34,6 +34,7 @@ def _models(model: type[Model] = Model) -> Iterator[type[Model]]:
 # Rules over several fields, over lists of objects and over changes are the API server's alone.
 SERVER_ONLY = {rule.message for model in _models() for rule in model.RULES} | {
     "must have a different address for each origin",
+    "must have a different Service for each origin",
     "must have a different `name` for each rule",
     "must have a different `priority` for each rule, or none at all",
 }

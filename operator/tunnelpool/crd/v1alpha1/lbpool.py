@@ -31,6 +31,7 @@ from tunnelpool.crd.fields import (
     PoolRef,
     Port,
     RemoteId,
+    ServiceName,
     StatusName,
 )
 from tunnelpool.crd.rules import Rule
@@ -38,15 +39,36 @@ from tunnelpool.crd.rules import Rule
 OriginPolicy: TypeAlias = Literal["random", "hash", "least_outstanding_requests", "least_connections"]
 
 
+class LoadBalancerServiceRef(Model):
+    """A Service of type LoadBalancer in the LBPool's namespace.
+
+    Of several addresses that it has the one that the pool has already stays, else the first is taken. Without
+    address for the moment the origin keeps the last one; once the Service is gone the origin goes.
+    """
+
+    name: ServiceName
+    """Name of the Service."""
+
+
 class AddressOrigin(Model):
     """An origin that is reached by its address, not through a tunnel."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.address) != has(self.serviceRef)", "must have exactly one of `address` and `serviceRef`"
+        ),
+    )
+
     name: OriginName
     """Name of the origin, unique in the pool."""
-    address: OriginAddress
-    """IPv4 or IPv6 address or full host name, unique in the pool."""
+    address: OriginAddress | None = None
+    """IPv4 or IPv6 address or full host name, unique in the pool. Exactly one of `address` and `serviceRef`
+    is given."""
+    service_ref: LoadBalancerServiceRef | None = None
+    """The Service of type LoadBalancer whose address is followed, instead of `address`."""
     port: Port | None = None
-    """Port of the origin. Default: that of the visitor's scheme, and 443 where the pool requires TLS."""
+    """Port of the origin, also of one that a Service gives the address of. Default: that of the visitor's
+    scheme, and 443 where the pool requires TLS."""
     weight: OriginWeight = 1
     """Share of the pool's requests, relative to the other origins: 0 to 1 in steps of 0.01."""
     enabled: bool = True
@@ -116,8 +138,14 @@ class LBPoolSpec(SharedSpec):
     origins: Annotated[
         tuple[AddressOrigin, ...],
         Rule(
-            "self.all(one, self.exists_one(other, other.address == one.address))",
+            "self.all(one, !has(one.address) || "
+            "self.exists_one(other, has(other.address) && other.address == one.address))",
             "must have a different address for each origin",
+        ),
+        Rule(
+            "self.all(one, !has(one.serviceRef) || "
+            "self.exists_one(other, has(other.serviceRef) && other.serviceRef.name == one.serviceRef.name))",
+            "must have a different Service for each origin",
         ),
     ] = Field(
         default=(),
