@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from tunnelpool.build.companion import Companion
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
+from tunnelpool.domain.hostname_policy import NO_POLICY, HostnamePolicy
 from tunnelpool.domain.keys import PoolKey
 from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.reasons import Problem
@@ -51,6 +52,7 @@ class Site:
     fast_failover: bool = True
     mass_deletion: bool = False
     """Whether remains are deleted however many they are."""
+    hostname_policy: HostnamePolicy = NO_POLICY
 
 
 class Running(Enum):
@@ -143,8 +145,8 @@ class PoolView:
 
     @property
     def is_addresses(self) -> bool:
-        """Tell whether the pool is one of addresses."""
-        return self.lbpool is not None and bool(self.lbpool.spec.origins)
+        """Tell whether the pool is one of addresses, and stays one."""
+        return self.lbpool is not None and bool(self.lbpool.spec.origins) and not self.lbpool.deleting
 
     @property
     def takes_tunnels(self) -> bool:
@@ -296,4 +298,6 @@ class HostSnapshot:
     """DNS records of that name."""
     pools: Mapping[str, PoolView] = field(default_factory=dict)
     """By the name that the resources use."""
+    refusals: Mapping[str, Problem] = field(default_factory=dict)
+    """By namespace, why claims of the host name from there do not count."""
     problem: Problem | None = None

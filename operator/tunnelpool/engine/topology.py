@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeVar, overload
 
 from tunnelpool.build.manifests import TUNNEL_LABEL
 from tunnelpool.crd.base import Resource
 from tunnelpool.crd.parsing import InvalidResourceError, parse
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
+from tunnelpool.domain.hostname_policy import NO_POLICY, HostnamePolicy
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
+from tunnelpool.domain.reasons import Problem
 from tunnelpool.engine.credentials import Credentials, SecretRef
+from tunnelpool.engine.references import (
+    hosts_of,
+    place_of_raw,
+    pools_of_balancer,
+    pools_of_tunnel,
+    referred,
+    remote_name_of,
+    services_of,
+    tunnel_of_child,
+    workload_of,
+)
 from tunnelpool.engine.store import Raw, Store
 
 KINDS: Final = ("Tunnel", "LBPool", "HealthCheck", "LoadBalancer")
@@ -24,22 +37,23 @@ R = TypeVar("R", bound=Resource)
 class Topology:
     """Typed resources and their references, and the keys that a change concerns."""
 
-    def __init__(self, store: Store, credentials: Credentials) -> None:
+    def __init__(self, store: Store, credentials: Credentials, policy: HostnamePolicy = NO_POLICY) -> None:
         self.store = store
+        self._policy = policy
         self._credentials = credentials
         self._parsed: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._unreadable: dict[tuple[str, str, str], tuple[str, Raw]] = {}
-        store.add_index("tunnels-by-pool", "Tunnel", _tunnel_pools)
+        store.add_index("tunnels-by-pool", "Tunnel", pools_of_tunnel)
         store.add_index("tunnels-by-host", "Tunnel", lambda raw: tuple(hosts_of(raw)))
-        store.add_index("tunnels-by-workload", "Tunnel", _workload)
+        store.add_index("tunnels-by-workload", "Tunnel", workload_of)
         store.add_index("balancers-by-host", "LoadBalancer", lambda raw: tuple(hosts_of(raw)))
-        store.add_index("balancers-by-pool", "LoadBalancer", _balancer_pools)
-        store.add_index("lbpools-by-name", "LBPool", lambda raw: (_remote_name(raw),))
-        store.add_index("lbpools-by-check", "LBPool", lambda raw: _ref(raw, "healthCheckRef"))
-        store.add_index("lbpools-by-service", "LBPool", _services)
-        store.add_index("lbpools-by-fallback", "LBPool", lambda raw: _ref(raw, "fallbackRef"))
+        store.add_index("balancers-by-pool", "LoadBalancer", pools_of_balancer)
+        store.add_index("lbpools-by-name", "LBPool", lambda raw: (remote_name_of(raw),))
+        store.add_index("lbpools-by-check", "LBPool", lambda raw: referred(raw, "healthCheckRef"))
+        store.add_index("lbpools-by-service", "LBPool", services_of)
+        store.add_index("lbpools-by-fallback", "LBPool", lambda raw: referred(raw, "fallbackRef"))
         for kind in CHILDREN:
-            store.add_index(f"{kind}-by-tunnel", kind, _tunnel_of_child)
+            store.add_index(f"{kind}-by-tunnel", kind, tunnel_of_child)
         for kind in KINDS:
             store.add_index(f"{kind}-by-credentials", kind, self._secret_of)
         store.add_listener(self._note_unreadable)
@@ -119,22 +133,24 @@ class Topology:
 
     def unreadable(self, key: Key) -> tuple[tuple[str, Raw], ...]:
         """List by kind the resources that concern a key and cannot be read: it must be left as it is."""
-        return tuple((kind, raw) for kind, raw in self._unreadable.values() if key in self.keys_of(kind, raw))
+        return tuple(
+            (kind, raw) for kind, raw in self._unreadable.values() if key in self._own_keys(kind, raw)
+        )
 
     def _note_unreadable(self, kind: str, before: Raw | None, after: Raw | None) -> None:
         if kind not in KINDS:
             return
         if before is not None:
-            self._unreadable.pop((kind, *_place(before)), None)
+            self._unreadable.pop((kind, *place_of_raw(before)), None)
         if after is not None and self.typed(kind, after) is None:
-            self._unreadable[kind, *_place(after)] = (kind, after)
+            self._unreadable[kind, *place_of_raw(after)] = (kind, after)
 
     # -- names and keys -------------------------------------------------------------------------
 
     def remote_pool_name(self, namespace: str, name: str) -> str:
         """Tell what a pool is called at Cloudflare: an LBPool may say so, else it is the name itself."""
         raw = self.store.get("LBPool", namespace, name)
-        return _remote_name(raw) if raw else name
+        return remote_name_of(raw) if raw else name
 
     def secret_of(self, resource: Tunnel | LBPool | HealthCheck | LoadBalancer) -> SecretRef:
         """Find the Secret that a resource is worked on with."""
@@ -155,10 +171,47 @@ class Topology:
             described = tunnel and self.store.get("LBPool", tunnel.metadata.namespace, remote_name)
             if tunnel and not described and self._in(tunnel, account):
                 found.append(tunnel)
-        return oldest_first(found)
+        return oldest_first(self._allowed(found, lambda one: _joining(one, remote_name)))
+
+    def claims_at(self, hostname: str) -> tuple[Tunnel | LoadBalancer, ...]:
+        """List who claims a host name, oldest first; whoever may not does not count beside one who may."""
+        found = (*self.balancers_at(hostname), *self.tunnels_at(hostname))
+        return oldest_first(self._allowed(found, lambda _: hostname))
+
+    def refusal(self, claim: Resource, *hostnames: str) -> Problem | None:
+        """Say which of these host names a resource may not claim; None if it may claim all of them."""
+        return self._policy.refusal(claim.metadata.namespace, hostnames)
+
+    def _allowed(self, claims: Sequence[R], at: Callable[[R], str]) -> Sequence[R]:
+        """Leave those out who may not claim the host name, unless there are no others.
+
+        Then what they have brought is still theirs: it must not be taken for what nobody wants.
+        """
+        counting = [
+            one for one in claims if not at(one) or self._policy.allows(one.metadata.namespace, at(one))
+        ]
+        return counting or claims
 
     def keys_of(self, kind: str, raw: Raw) -> set[Key]:
-        """Tell which aggregates a resource or a child concerns."""
+        """Tell which aggregates a resource or a child concerns, those of its rivals among them."""
+        return self._own_keys(kind, raw) | self._rivals(kind, raw)
+
+    def _rivals(self, kind: str, raw: Raw) -> set[Key]:
+        """Tell which Tunnels of other namespaces claim the same: when this one goes they may begin."""
+        if kind not in {"Tunnel", "LBPool", "LoadBalancer"}:
+            return set()
+        namespace, _ = place_of_raw(raw)
+        hosts = {} if kind == "LBPool" else hosts_of(raw)
+        pools = (
+            {remote_name_of(raw)}
+            if kind == "LBPool"
+            else {self.remote_pool_name(namespace, pool) for pool in hosts.values() if pool}
+        )
+        found = [one for host in hosts for one in self.store.by("tunnels-by-host", host)]
+        found += [one for pool in pools for one in self.store.by("tunnels-by-pool", pool)]
+        return {TunnelKey(*place_of_raw(one)) for one in found if one["metadata"]["namespace"] != namespace}
+
+    def _own_keys(self, kind: str, raw: Raw) -> set[Key]:
         meta = raw["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
         if kind in CHILDREN or kind == "StatefulSet":
@@ -175,7 +228,7 @@ class Topology:
                 return {*self._around_pool(namespace, name, raw)}
             case "Service":
                 users = self.store.by("lbpools-by-service", f"{namespace}/{name}")
-                return {key for pool in users for key in self._around_pool(*_place(pool), pool)}
+                return {key for pool in users for key in self._around_pool(*place_of_raw(pool), pool)}
             case "HealthCheck":
                 pools = self.lbpools_checked_by(namespace, name)
                 return {MonitorKey(namespace, name), *(self._key(pool) for pool in pools)}
@@ -252,7 +305,7 @@ class Topology:
 
     def _around_pool(self, namespace: str, name: str, raw: Raw) -> Iterator[Key]:
         yield self._raw_pool_key(raw, name)
-        yield PoolKey(self._raw_pool_key(raw, name).account, _remote_name(raw))
+        yield PoolKey(self._raw_pool_key(raw, name).account, remote_name_of(raw))
         check = (raw.get("spec") or {}).get("healthCheckRef")
         if check:
             yield MonitorKey(namespace, check["name"])
@@ -270,13 +323,18 @@ class Topology:
 
     def _pools_of_balancer(self, raw: Raw) -> Iterator[Key]:
         namespace = raw["metadata"].get("namespace", "")
-        for place in _balancer_pools(raw):
+        for place in pools_of_balancer(raw):
             yield self._raw_pool_key(raw, place.removeprefix(f"{namespace}/"))
 
 
 def oldest_first(resources: Iterable[R]) -> tuple[R, ...]:
     """Order by age, then namespace and name: who came first wins."""
     return tuple(sorted(resources, key=_age))
+
+
+def _joining(claim: Tunnel | LBPool, pool: str) -> str:
+    """Name the host name by which a pool is joined; an LBPool claims a pool and no host name."""
+    return claim.spec.hostname_in(pool) if isinstance(claim, Tunnel) else ""
 
 
 def place_of(resource: Resource) -> tuple[str, str]:
@@ -293,69 +351,3 @@ def _age(resource: Resource) -> tuple[float, str, str]:
     meta = resource.metadata
     created = meta.creation_timestamp.timestamp() if meta.creation_timestamp else float("inf")
     return created, meta.namespace, meta.name
-
-
-def _place(raw: Raw) -> tuple[str, str]:
-    return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
-
-
-def _remote_name(raw: Raw) -> str:
-    return str((raw.get("spec") or {}).get("name") or raw["metadata"]["name"])
-
-
-def hosts_of(raw: Raw) -> dict[str, str | None]:
-    """List the host names that a Tunnel or a LoadBalancer claims, each with the pool that it joins.
-
-    From the raw object, because a claim stands also where this version cannot read the rest.
-    """
-    spec = raw.get("spec") or {}
-    rules = [spec, *(spec.get("ingress") or ())]
-    found: dict[str, str | None] = {}
-    for rule in rules:
-        if rule.get("hostname"):
-            found.setdefault(canonical_hostname(rule["hostname"]), rule.get("pool"))
-    return found
-
-
-def _tunnel_pools(raw: Raw) -> tuple[str, ...]:
-    namespace = raw["metadata"].get("namespace", "")
-    pools = [pool for pool in hosts_of(raw).values() if pool]
-    return tuple(place for pool in pools for place in (pool, f"{namespace}/{pool}"))
-
-
-def _balancer_pools(raw: Raw) -> tuple[str, ...]:
-    spec = raw.get("spec") or {}
-    sources = [spec, *(rule.get("overrides") or {} for rule in spec.get("rules") or ())]
-    names: dict[str, None] = {}
-    for source in sources:
-        names |= dict.fromkeys(source.get("pools") or ())
-        for places in ("regionPools", "countryPools", "popPools"):
-            for pools in (source.get(places) or {}).values():
-                names |= dict.fromkeys(pools)
-        if source.get("fallbackRef"):
-            names[source["fallbackRef"]["name"]] = None
-    namespace = raw["metadata"].get("namespace", "")
-    return tuple(f"{namespace}/{name}" for name in names)
-
-
-def _ref(raw: Raw, field: str) -> tuple[str, ...]:
-    ref = (raw.get("spec") or {}).get(field)
-    return (f"{raw['metadata'].get('namespace', '')}/{ref['name']}",) if ref else ()
-
-
-def _services(raw: Raw) -> tuple[str, ...]:
-    refs = [one.get("serviceRef") for one in (raw.get("spec") or {}).get("origins") or ()]
-    return tuple(f"{raw['metadata'].get('namespace', '')}/{ref['name']}" for ref in refs if ref)
-
-
-def _workload(raw: Raw) -> tuple[str, ...]:
-    ref = (raw.get("spec") or {}).get("workloadRef")
-    if not ref:
-        return ()
-    return (f"{ref.get('kind', 'Deployment')}/{raw['metadata'].get('namespace', '')}/{ref['name']}",)
-
-
-def _tunnel_of_child(raw: Raw) -> tuple[str, ...]:
-    meta = raw["metadata"]
-    owner = (meta.get("labels") or {}).get(TUNNEL_LABEL)
-    return (f"{meta.get('namespace', '')}/{owner}",) if owner else ()

@@ -22,7 +22,8 @@ from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.monitors import Monitors
 from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.ports import Cloud
-from tunnelpool.engine.topology import Topology, first_claim, hosts_of, oldest_first, place_of
+from tunnelpool.engine.references import hosts_of
+from tunnelpool.engine.topology import Topology, first_claim, oldest_first, place_of
 
 
 class Pools:
