@@ -16,8 +16,8 @@ from demo.scene import Scene
 from demo.stage import TUNNEL_LABEL
 from demo.waiting import NotYetError, wait_for
 from openloop.load import Load
-from openloop.report import report
-from openloop.results import Answer
+from openloop.report import report, timeline
+from openloop.results import Answer, SocketEvent
 
 STEADY_WITHIN_S: Final = 45.0
 REPLACED_WITHIN_S: Final = 60.0
@@ -42,6 +42,11 @@ class Endurance:
     def answers(self) -> list[Answer]:
         """What has become of the requests since everything was steady for the first time."""
         return [one for one in self.loop.answers if one.sent_at >= self._begun_at]
+
+    @property
+    def sockets(self) -> list[SocketEvent]:
+        """What has happened to the WebSocket, its refusals before that moment left out."""
+        return [one for one in self.loop.sockets if one.kind != "refused" or one.at >= self._begun_at]
 
     @property
     def lost(self) -> int:
@@ -97,7 +102,7 @@ class Endurance:
         before, and must open anew at once. Refusal and silence are faults.
         """
         await self._catch_up()
-        told = self.loop.sockets
+        told = self.sockets
         faults = [
             f"{one.number} {one.kind}: {one.detail}" for one in told if one.kind in {"refused", "silent"}
         ]
@@ -114,8 +119,9 @@ class Endurance:
         return faults
 
     def report(self) -> str:
-        """Say for people what has become of all requests."""
-        return report(self.answers, self.loop.sockets, self.diary.happenings)
+        """Say for people what has become of all requests, and when what was done."""
+        told = report(self.answers, self.sockets, self.diary.happenings)
+        return "\n".join([told, *timeline(self.diary.happenings, self._begun_at)])
 
     def _ended_early(self, number: int, at: float, kept_s: float) -> str:
         connector = self._sockets.get(number, "")
