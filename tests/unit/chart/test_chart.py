@@ -104,6 +104,8 @@ def test_the_defaults_keep_to_the_schema_and_the_schema_knows_no_other_value() -
         ({"image": {"digest": "latest"}}, "digest"),
         ({"log": {"level": "trace"}}, "level"),
         ({"fastFailover": "yes"}, "fastFailover"),
+        ({"hostnamePolicy": [{"namespaces": ["a"]}]}, "hostnames"),
+        ({"hostnamePolicy": [{"namespaces": ["A"], "hostnames": ["*"]}]}, "namespaces"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], complaint: str, render: Render) -> None:
@@ -135,6 +137,7 @@ def test_values_become_the_environment_of_the_operator(render: Render) -> None:
         "TUNNELPOOL_LEASE_NAME": "tunnelpool",
         "TUNNELPOOL_LISTEN": "$(POD_IP):8080",
         "TUNNELPOOL_CLUSTER_NAME": "",
+        "TUNNELPOOL_TAKE_OVER_FROM": "",
         "TUNNELPOOL_API_URL": "https://api.cloudflare.com/client/v4",
         "TUNNELPOOL_CREDENTIALS_SECRET": "cloudflare-credentials",
         "TUNNELPOOL_CONNECTOR_IMAGE": VALUES["connector"]["image"],
@@ -149,6 +152,15 @@ def test_values_become_the_environment_of_the_operator(render: Render) -> None:
     assert others["TUNNELPOOL_CLUSTER_NAME"] == "london"
     assert others["TUNNELPOOL_FAST_FAILOVER"] == "false"
     assert others["TUNNELPOOL_LOG_LEVEL"] == "debug"
+
+
+def test_the_policy_of_hostnames_arrives_as_it_was_written(render: Render) -> None:
+    entry = {"namespaces": ["shop-*"], "hostnames": ["*.shop.example.com", "bücher.example.com"]}
+    given = _environment(render({"hostnamePolicy": [entry]}))["TUNNELPOOL_HOSTNAME_POLICY"]
+    policy = Settings.read({"TUNNELPOOL_HOSTNAME_POLICY": str(given)}).hostname_policy
+    assert policy.allows("shop-eu", "a.shop.example.com")
+    assert policy.allows("shop-eu", "xn--bcher-kva.example.com")
+    assert not policy.allows("other", "a.shop.example.com")
 
 
 def test_every_variable_is_a_setting_and_the_default_is_the_settings_own(render: Render) -> None:
