@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tunnelpool.build.intent import HostIntent
-from tunnelpool.build.ownership import foreign
+from tunnelpool.build.ownership import cluster_name_taken, foreign
 from tunnelpool.build.sharing import is_open, join_balancer, leave_balancer, others
 from tunnelpool.build.snapshot import HostSnapshot, Site
 from tunnelpool.crd.v1alpha1 import LoadBalancer
@@ -26,10 +26,14 @@ def barred(
     `balanced` tells that a load balancer is wanted, and not a CNAME.
     """
     there = snapshot.observed
+    what = f"a load balancer for hostname '{snapshot.hostname}'"
+    namesakes = (mark.owner for mark in others(there.value, site.owner)) if there else ()
+    namesake = next((one for one in namesakes if site.owner.is_namesake(one)), None)
+    if namesake is not None:
+        return cluster_name_taken(what, namesake, site.owner)
     shares = wants_sharing(owner) if balanced else None
     if there is None or (shares and is_open(there.value, site.owner)):
         return None
-    what = f"a load balancer for hostname '{snapshot.hostname}'"
     return foreign(there, site.owner, what, reason=Reason.HOSTNAME_IN_USE, shares=shares)
 
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tunnelpool.build.intent import Intent
-from tunnelpool.build.ownership import foreign
-from tunnelpool.build.sharing import clashing, is_foreign_tunnel, is_open, join_pool, leave_pool, others
+from tunnelpool.build.ownership import cluster_name_taken, foreign
+from tunnelpool.build.sharing import (
+    clashing,
+    is_foreign_tunnel,
+    is_open,
+    join_pool,
+    leave_pool,
+    others,
+    owner_of_origin,
+)
 from tunnelpool.build.snapshot import PoolSnapshot, Site
 from tunnelpool.crd.v1alpha1 import LBPool
-from tunnelpool.domain.ownership import Owner, mark_of
+from tunnelpool.domain.ownership import Owner, mark_of, read_marks
 from tunnelpool.domain.reasons import Problem, Reason
 from tunnelpool.domain.remote import Pool
 
@@ -22,10 +30,19 @@ def wants_sharing(spec: LBPool | None) -> bool:
 def barred(snapshot: PoolSnapshot, spec: LBPool | None, site: Site) -> Problem | None:
     """Say why a pool that is there must not be touched; None if it is ours, or open to us."""
     there = snapshot.observed
+    namesake = _namesake_in(there.value, site.owner) if there is not None else None
+    if namesake is not None:
+        return cluster_name_taken(f"what is in pool '{snapshot.name}'", namesake, site.owner)
     if there is None or (wants_sharing(spec) and is_open(there.value, site.owner)):
         return None
     what = f"pool '{snapshot.name}'"
     return foreign(there, site.owner, what, reason=Reason.NAME_IN_USE, shares=wants_sharing(spec))
+
+
+def _namesake_in(pool: Pool, owner: Owner) -> Owner | None:
+    """Find another cluster of our name that has a mark or an origin in a pool which is ours or shared."""
+    found = (*(mark.owner for mark in read_marks(pool.description)), *map(owner_of_origin, pool.origins))
+    return next((one for one in found if one is not None and owner.is_namesake(one)), None)
 
 
 def has_company(snapshot: PoolSnapshot, site: Site) -> bool:

@@ -271,9 +271,14 @@ def _is_tunnel_of(origin: Origin, owner: Owner) -> bool:
     return owner.covers(owner_of(Tunnel(origin.name)))
 
 
+def owner_of_origin(origin: Origin) -> Owner | None:
+    """Read whose tunnel an origin is by its name; None for any other."""
+    return owner_of(Tunnel(origin.name))
+
+
 def is_foreign_tunnel(origin: Origin, owner: Owner) -> bool:
     """Tell whether an origin is a tunnel of another cluster's."""
-    found = owner_of(Tunnel(origin.name))
+    found = owner_of_origin(origin)
     return found is not None and not owner.covers(found)
 
 

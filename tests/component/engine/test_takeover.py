@@ -1,211 +1,146 @@
-"""What Tunnels bring into being is taken over by objects of that name, and comes back to them.
-
-Two Tunnels of one pool and one hostname, an LBPool, a LoadBalancer and a HealthCheck are applied in any
-order and deleted in any order. All the while the pool and the load balancer at Cloudflare are the same ones,
-and whoever asks for the hostname is answered.
-"""
+"""A cluster that takes the place of a lost one of its name: nothing before it is told to, then all of it."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import random
-from collections.abc import Callable, Sequence
+import re
+from typing import Any
 
 import pytest
-from resources import HOST, apply_static, apply_tunnel, patch
-from running_world import World
+from resources import HOST, apply_quickstart, apply_tunnel, delete_all, patch
+from running_world import OWNER, World
 
-from tunnelpool.domain.remote import LoadBalancer, Monitor, Pool, RemoteKind
-from tunnelpool.plan.steps import Delete
+from tunnelpool.build.ownership import owner_of
+from tunnelpool.domain.ownership import Owner
+from tunnelpool.domain.remote import LoadBalancer, Pool, Tunnel
+from tunnelpool.plan.steps import Update
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
-POOL_SPEC = {"minimumOrigins": 2, "healthCheckRef": {"name": "web"}}
-BALANCER_SPEC = {"hostname": HOST, "pools": ["my-pool"], "sessionAffinity": "cookie"}
-APPLY: dict[str, Callable[[World], None]] = {
-    "Tunnel web": lambda world: apply_tunnel(world, "web"),
-    "Tunnel two": lambda world: apply_tunnel(world, "two", replicas=1),
-    "LBPool my-pool": lambda world: world.cluster.apply("LBPool", "my-pool", POOL_SPEC),
-    "LoadBalancer lb": lambda world: world.cluster.apply("LoadBalancer", "lb", BALANCER_SPEC),
-    "HealthCheck web": lambda world: world.cluster.apply("HealthCheck", "web", {"path": "/healthz"}),
-}
-_ORDERS = [(first, last) for first in itertools.permutations(APPLY) for last in itertools.permutations(APPLY)]
-SOME = random.Random(4).sample(_ORDERS, 24)  # noqa: S311 - a choice of cases, the same each time
-MANY = random.Random(5).sample(_ORDERS, 480)  # noqa: S311 - likewise
-Order = tuple[Sequence[str], Sequence[str]]
+STRANGER = Owner(OWNER.cluster, "fedcba98")
+HEIR = Owner(OWNER.cluster, "fedcba98", formerly=OWNER.uid)
 
 
-class Watch:
-    """Looks at the account after each call of the operator's."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._seen = 0
-        self._answered = False
-        self.faults: list[str] = []
-        """What must not have happened; an exception here would be the operator's to handle."""
-        world.trip(self)
-
-    def __call__(self, phase: str, call: str) -> None:
-        """Judge what has just been done."""
-        if phase != "after":
-            return
-        wanted = self.wanted
-        steps, self._seen = self._world.remote.log[self._seen :], len(self._world.remote.log)
-        kinds = {RemoteKind.POOL, RemoteKind.LOAD_BALANCER}
-        gone = [step for step in steps if isinstance(step, Delete) and step.kind in kinds]
-        self.faults += [f"{step} while a Tunnel wants it" for step in gone if wanted]
-        answered = bool(self._world.remote.answering(HOST))
-        # Once the hostname is answered it stays so while a Tunnel wants it.
-        self.faults += [f"nothing answers after {call}"] * (self._answered and wanted and not answered)
-        self._answered = answered
-
-    @property
-    def wanted(self) -> bool:
-        """Tell whether a Tunnel asks for pool and hostname, and is not on its way out."""
-        return any("deletionTimestamp" not in raw["metadata"] for raw in self._world.cluster.all("Tunnel"))
+def picture(world: World) -> dict[str, Any]:
+    """Show all objects by id, with the new UID in marks as if it were the old one."""
+    mark = re.compile(f" uid={HEIR.uid}")
+    return {id_: mark.sub(f" uid={OWNER.uid}", repr(one)) for id_, one in world.remote.objects.items()}
 
 
-async def _apply(world: World, name: str) -> None:
-    APPLY[name](world)
+async def restored(world: World, owner: Owner) -> None:
+    """Bring the quickstart to rest, and start an operator of another UID on what is left of the cluster."""
+    apply_quickstart(world)
+    await world.start()
+    await world.quiet()
+    await world.stop()
+    world.owner = owner
 
 
-async def _delete(world: World, name: str) -> None:
-    kind, _, called = name.partition(" ")
-    world.cluster.delete(kind, called)
+async def watch(world: World, seconds: float) -> int:
+    """Let time pass; answer with the least number of origins that answered meanwhile."""
+    least = 99
+    for _ in range(int(seconds / 0.5)):
+        least = min(least, len(world.remote.answering(HOST)))
+        await asyncio.sleep(0.5)
+    return least
 
 
-async def _assert_as_asked(world: World) -> None:
-    """Check the account against what is applied, once all has come to rest."""
-    present = {
-        f"{raw['kind']} {raw['metadata']['name']}"
-        for raw in world.cluster.all("Tunnel", "LBPool", "LoadBalancer", "HealthCheck")
-    }
-    origins = 2 * ("Tunnel web" in present) + ("Tunnel two" in present)
-    described = {"LBPool my-pool", "HealthCheck web"} <= present
-    waits = "LBPool my-pool" in present and not described
-    if not origins:
-        assert not world.remote.all(LoadBalancer)
-        assert not world.remote.all(Pool)
-    elif world.remote.all(Pool) or not waits:
-        # A pool that does not exist yet waits for the HealthCheck that its LBPool names.
-        pool = world.remote.only(Pool).value
-        assert len(pool.origins) == origins
-        balancer = world.remote.only(LoadBalancer).value
-        affinity = "cookie" if "LoadBalancer lb" in present else "none"
-        assert balancer.session_affinity == affinity
-        if described:
-            assert (pool.minimum_origins, pool.monitor) == (2, world.remote.only(Monitor).id)
-        elif not waits:
-            assert (pool.minimum_origins, pool.monitor) == (1, "")
-
-
-async def _live(world: World, order: Order, pause_s: float) -> None:
-    applied, deleted = order
+async def test_without_the_setting_nothing_is_written_and_every_resource_names_it(world: World) -> None:
     async with world:
-        watch = Watch(world)
+        await restored(world, STRANGER)
+        before, written = dict(world.remote.objects), len(world.remote.log)
         await world.start()
-        for name in applied:
-            await _apply(world, name)
-            await _pause(world, pause_s)
-        for name in deleted:
-            await _delete(world, name)
-            await _pause(world, pause_s)
-        await world.until(lambda: not world.remains(), what=str(world.remains()))
-        await world.quiet()
-        assert watch.faults == []
-        assert not world.remote.objects
-        assert not world.cluster.all("Tunnel", "LBPool", "LoadBalancer", "HealthCheck")
+        assert await watch(world, 120) == 3
+        assert (world.remote.objects, len(world.remote.log)) == (before, written)
+        for kind, name in (("Tunnel", "web"), ("LBPool", "my-pool"), ("HealthCheck", "web")):
+            assert world.condition(kind, name) == "False/ClusterNameTaken"
+            assert f"set takeOverFrom (TUNNELPOOL_TAKE_OVER_FROM) to '{OWNER.uid}'" in world.message(
+                kind, name
+            )
+            assert world.condition(kind, name, "Stalled").startswith("True/")
 
 
-async def _pause(world: World, pause_s: float) -> None:
-    """Go on when all is at rest, or after so many seconds already."""
-    if pause_s:
-        await asyncio.sleep(pause_s)
-    else:
-        await world.quiet()
-        await _assert_as_asked(world)
-
-
-@pytest.mark.parametrize("pause_s", [0, 7])
-@pytest.mark.parametrize("order", SOME)
-async def test_in_any_order_all_comes_and_goes_as_asked(world: World, order: Order, pause_s: float) -> None:
-    await _live(world, order, pause_s)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("pause_s", [0, 3])
-@pytest.mark.parametrize("order", MANY)
-async def test_in_every_order_all_comes_and_goes_as_asked(world: World, order: Order, pause_s: float) -> None:
-    await _live(world, order, pause_s)
-
-
-@pytest.mark.parametrize("first", ["LBPool my-pool", "LoadBalancer lb"])
-async def test_an_object_takes_over_and_gives_back_the_same_remote_object(world: World, first: str) -> None:
-    async with world:
-        watch = Watch(world)
-        apply_tunnel(world)
-        await _apply(world, "HealthCheck web")
-        await world.start()
-        await world.quiet()
-        derived = (world.remote.only(Pool), world.remote.only(LoadBalancer))
-        for name in (first, *({"LBPool my-pool", "LoadBalancer lb"} - {first})):
-            await _apply(world, name)
-            await world.quiet()
-            assert world.is_ready(), world.cluster.all("LBPool", "LoadBalancer")
-        taken = (world.remote.only(Pool), world.remote.only(LoadBalancer))
-        assert [one.id for one in taken] == [one.id for one in derived]
-        for name in ("LoadBalancer lb", "LBPool my-pool"):
-            await _delete(world, name)
-            await world.quiet()
-        assert (world.remote.only(Pool), world.remote.only(LoadBalancer)) == derived
-        assert watch.faults == []
-
-
-@pytest.mark.parametrize("with_balancer", [False, True])
-async def test_a_pool_without_origins_comes_and_goes_with_its_replicas(
-    world: World, *, with_balancer: bool
+async def test_with_the_setting_all_of_it_is_ours_with_one_write_each_and_no_origin_goes_out(
+    world: World,
 ) -> None:
     async with world:
-        await _apply(world, "HealthCheck web")
-        await _apply(world, "LBPool my-pool")
-        if with_balancer:
-            await _apply(world, "LoadBalancer lb")
+        await restored(world, HEIR)
+        before, written = picture(world), len(world.remote.log)
         await world.start()
+        assert await watch(world, 120) == 3
         await world.quiet()
-        assert world.condition("LBPool", "my-pool") == "False/NoOrigins"
-        assert not world.remote.all(Pool)
-        apply_tunnel(world, replicas=0)
+        assert world.is_ready()
+        assert picture(world) == before
+        steps = world.remote.log[written:]
+        assert all(isinstance(step, Update) for step in steps)
+        assert [{change.field for change in step.changes} for step in steps if isinstance(step, Update)] == [
+            {"description"}
+        ] * len(steps)
+        assert len({step.id for step in steps if isinstance(step, Update)}) == len(steps)
+        for kind in (Pool, LoadBalancer):
+            assert all(owner_of(one.value) == STRANGER for one in world.remote.all(kind))
+        assert all(owner_of(one.value) == OWNER for one in world.remote.all(Tunnel)), "their names stay"
+        await world.restart()
         await world.quiet()
-        assert world.condition("Tunnel", "web") == "False/NoOrigins"
-        assert not world.remote.all(Pool)
-        for _ in range(2):
-            patch(world, "Tunnel", "web", replicas=2)
-            await world.quiet()
-            assert world.is_ready(), world.cluster.all("Tunnel", "LBPool", "LoadBalancer")
-            assert len(world.remote.answering(HOST)) == 2
-            patch(world, "Tunnel", "web", replicas=0)
-            await world.quiet()
-            assert world.condition("LBPool", "my-pool") == "False/NoOrigins"
-            assert not world.remote.all(Pool)
-            assert not world.remote.all(LoadBalancer)
+        assert len(world.remote.log) == written + len(steps), "silent ever after"
 
 
-async def test_a_pool_of_addresses_becomes_one_of_tunnels_when_its_object_goes(world: World) -> None:
+async def test_an_heir_works_on_with_tunnels_of_both_names_and_leaves_nothing(world: World) -> None:
     async with world:
-        apply_static(world, "my-pool")
+        await restored(world, HEIR)
         await world.start()
         await world.quiet()
-        apply_tunnel(world)
+        patch(world, "Tunnel", "web", replicas=4)
         await world.quiet()
-        assert world.condition("Tunnel", "web") == "False/MixedPool"
-        seen: list[str] = []
-        world.trip(lambda _phase, _call: seen.extend(one.name for one in world.remote.answering(HOST)))
-        world.cluster.delete("LBPool", "my-pool")
+        uids = {(o := owner_of(one.value)) and o.uid for one in world.remote.all(Tunnel)}
+        assert uids == {OWNER.uid, HEIR.uid}
+        assert world.enabled("my-pool") == {"0", "1", "2", "3"}
+        world.pods.kill("web-connector-0", hold=True)
+        await world.until(lambda: world.enabled("my-pool") == {"1", "2", "3"}, within_s=6)
+        world.pods.release("web-connector-0")
+        await world.until(lambda: world.enabled("my-pool") == {"0", "1", "2", "3"}, within_s=60)
+        delete_all(world)
         await world.quiet()
-        assert world.cluster.get("LBPool", "my-pool") is None
-        assert world.is_ready(), world.message("Tunnel", "web")
-        assert len(world.remote.only(Pool).value.origins) == 2
-        assert seen
-        assert "static" not in seen, "the hostname was never that of the addresses"
+        assert not world.remote.objects
+
+
+async def test_if_the_setting_is_taken_away_again_everything_rests_and_says_so(world: World) -> None:
+    async with world:
+        await restored(world, HEIR)
+        await world.start()
+        await world.quiet()
+        await world.stop()
+        world.owner = STRANGER
+        before = dict(world.remote.objects)
+        await world.start()
+        assert await watch(world, 120) == 3
+        assert world.remote.objects == before
+        assert world.condition("Tunnel", "web") == "False/ClusterNameTaken"
+        world.cluster.delete("Tunnel", "web")
+        await world.quiet(for_s=30)
+        assert world.condition("Tunnel", "web") == "False/DeletionBlocked"
+        tunnels = [one for one in before.values() if isinstance(one.value, Tunnel)]
+        assert world.remote.all(Tunnel) == tunnels, "only the load balancer goes, which says that it is ours"
+        await world.stop()
+        world.owner = HEIR
+        await world.start()
+        await world.quiet()
+        assert world.cluster.get("Tunnel", "web") is None
+
+
+async def test_the_heir_of_a_cluster_leaves_what_a_third_one_has_alone(world: World) -> None:
+    async with world:
+        third = Owner("elsewhere", OWNER.uid)
+        other = World(third, world.remote)
+        async with other:
+            apply_tunnel(other, hostname="other.example.com", pool="theirs")
+            await other.start()
+            await other.quiet(for_s=20)
+            theirs = {i: one for i, one in world.remote.objects.items() if owner_of(one.value) == third}
+            assert theirs
+            await restored(world, HEIR)
+            await world.start()
+            await world.quiet()
+            assert {
+                i: one for i, one in world.remote.objects.items() if owner_of(one.value) == third
+            } == theirs

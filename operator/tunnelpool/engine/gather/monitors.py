@@ -11,6 +11,7 @@ from tunnelpool.domain.reasons import Problem
 from tunnelpool.domain.remote import Monitor, Observed
 from tunnelpool.engine.credentials import Opened
 from tunnelpool.engine.gather.accounts import Accounts
+from tunnelpool.engine.gather.namesakes import monitor_of_namesake
 from tunnelpool.engine.ports import Cloud
 from tunnelpool.engine.topology import Topology
 
@@ -32,6 +33,11 @@ class Monitors:
         opened = left or await self._accounts.open_for([check] if check else [])
         if isinstance(opened, Problem):
             return MonitorSnapshot(key.namespace, key.name, check, raw, problem=opened, used_by=used_by), None
+        monitors = await opened.cloud.monitors()
+        marked = await self.marked(key, opened)
+        taken = monitor_of_namesake(key, monitors, self._site.owner) if check and not marked else None
+        if taken is not None:
+            return MonitorSnapshot(key.namespace, key.name, check, raw, problem=taken, used_by=used_by), None
         hostnames = frozenset(
             tunnel.spec.hostname_in(pool.metadata.name)
             for pool in used_by
@@ -42,7 +48,7 @@ class Monitors:
             name=key.name,
             health_check=check,
             raw=raw,
-            observed=await self.marked(key, opened) or await self._adoptable(check, opened),
+            observed=marked or await self._adoptable(check, opened),
             used_by=used_by,
             in_use=frozenset(one.value.monitor for one in await opened.cloud.pools() if one.value.monitor),
             tunnel_hostnames=hostnames,

@@ -10,6 +10,7 @@ from tunnelpool.build.companion import Companion, companion
 from tunnelpool.build.manifests import (
     CONFIG_ANNOTATION,
     SLOT_LABEL,
+    TUNNEL_ID_ANNOTATION,
     fingerprint,
     ingress,
     shared,
@@ -54,7 +55,8 @@ class Origins:
         config = fingerprint(thaw(ingress(tunnel))) if tunnel is not None else ""
         slots = []
         for index in indices:
-            same = sorted(found.get(index, ()), key=lambda one: one.id)
+            known = _tunnel_id(children["Secret"].get(index))
+            same = sorted(found.get(index, ()), key=lambda one, known=known: (one.id != known, one.id))
             seen = self._connectors.look(namespace, name, index)
             slots.append(
                 Slot(
@@ -159,6 +161,11 @@ def _as_seen(index: int, remote: ObservedTunnel, seen: Seen) -> Slot:
 def _slot_of(raw: Raw) -> int | None:
     text = (raw["metadata"].get("labels") or {}).get(SLOT_LABEL, "")
     return int(text) if text.isdigit() else None
+
+
+def _tunnel_id(secret: Raw | None) -> str:
+    """Read which tunnel the connectors run with: of several of one name that one is it."""
+    return str((secret["metadata"].get("annotations") or {}).get(TUNNEL_ID_ANNOTATION, "")) if secret else ""
 
 
 def _configuration(secret: Raw | None) -> str:
