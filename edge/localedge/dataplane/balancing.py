@@ -76,6 +76,7 @@ class Balancing:
         return choice, state
 
     async def _ask(self, topology: Topology, balancer: LoadBalancer, choice: Choice, visit: Visit) -> Routed:
+        visit.sent_to.append(choice)
         result = await self._origins.reach(topology, balancer.zone_id, choice, visit)
         return Routed(result, choice, choice.origin.tunnel_id)
 

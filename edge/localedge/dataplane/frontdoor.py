@@ -128,7 +128,9 @@ class FrontDoor:
 
     def _note(self, visit: Visit, routed: Routed | None, outcome: str, started: float) -> None:
         # A visitor who left before anything came back has no status.
-        routed = routed or Routed(pages.ABORTED)
+        if routed is None:
+            last = visit.sent_to[-1] if visit.sent_to else None
+            routed = Routed(pages.ABORTED, last, last.origin.tunnel_id if last else None)
         choice = routed.choice
         entry: dict[str, Any] = {
             "time": self._clock.timestamp(),

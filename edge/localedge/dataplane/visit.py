@@ -27,6 +27,8 @@ class Visit:
     body: AsyncIterator[bytes] | None
     visitor: Visitor
     websocket: VisitorBytes | None = None
+    sent_to: list[Choice] = field(default_factory=list)
+    """The origins that were asked so far: who leaves before one has answered was sent somewhere too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ async def test_a_visitor_who_leaves_ends_the_request_at_the_origin(
     await asyncio.wait_for(ended.wait(), 5)
     entry = (await journal(client))[-1]
     assert (entry["status"], entry["outcome"]) == (499, "aborted")
+    assert (entry["origin"], entry["tunnel"]) == ("a", tunnel), "where the visitor had been sent"
 
 
 async def test_origins_share_the_requests(client: Client, origin_of: OriginOf) -> None:
