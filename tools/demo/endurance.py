@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -36,6 +37,7 @@ class Endurance:
         self._begun_at = time.monotonic()
         self._read_to = 0
         self._answered: set[str] = set()
+        self._sessions: Counter[str | None] = Counter()
         self._sockets: dict[int, str] = {}
 
     @property
@@ -95,6 +97,11 @@ class Endurance:
         await self._catch_up()
         return [life.name for life in lives if not self.diary.connectors(life) & self._answered]
 
+    async def sessions(self) -> Counter[str | None]:
+        """Count the requests by what the edge says of their session: `new`, `held`, `away`, None without."""
+        await self._catch_up()
+        return self._sessions
+
     async def socket_faults(self, kept_s: float) -> list[str]:
         """Say what was wrong with the WebSocket.
 
@@ -139,6 +146,7 @@ class Endurance:
             if entry["host"] != self._scene.hostname or entry["connector"] is None:
                 continue
             self._answered.add(entry["connector"])
+            self._sessions[entry["session"]] += 1
             _, found, number = entry["path"].partition("visit=socket-")
             if found:
                 self._sockets[int(number)] = entry["connector"]
