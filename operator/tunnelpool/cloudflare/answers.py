@@ -21,7 +21,6 @@ from tunnelpool.domain.errors import (
     MissingPermissionError,
     NotFoundError,
     OutcomeUnknownError,
-    RateLimitedError,
     StillReferencedError,
     UnavailableError,
 )
@@ -39,6 +38,8 @@ _NO_PERMISSION: Final = 10000
 _REFERENCED: Final = 1005
 _CONNECTED: Final = 1022
 _TAKEN_OR_TUNNEL_NOT_FOUND: Final = 1003
+_RULES_ALIKE: Final = "value not unique"
+"""1003 without a name before it: two rules of a load balancer have one priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,9 @@ def is_rate_limited(status: int, answer: Answer | None) -> bool:
     )
 
 
-def error_of(method: str, target: Target, status: int, answer: Answer | None, *, stop_s: float) -> ApiError:
-    """Translate an answer that is not a success."""
+def error_of(method: str, target: Target, status: int, answer: Answer | None) -> ApiError:
+    """Translate an answer that is neither a success nor a limit, which the token's budget answers for."""
     call = f"{method} {target.route.template}"
-    if is_rate_limited(status, answer):
-        return RateLimitedError(
-            "Cloudflare limits the requests of the API token; it goes on by itself", retry_after_s=stop_s
-        )
     if status >= 500 or status == 408:  # noqa: PLR2004 - server errors and HTTP's Request Timeout
         return lost_or_unavailable(method, f"Cloudflare answered {status} to {call}", status=status)
     if answer is None:
@@ -163,12 +160,18 @@ def _refusal(method: str, target: Target, status: int, faults: tuple[Fault, ...]
     if _REFERENCED in codes:
         return build(StillReferencedError, "other objects at Cloudflare still refer to it")
     if _CONNECTED in codes:
-        return build(ActiveConnectionsError, "the tunnel still has active connections")
+        return build(
+            ActiveConnectionsError,
+            "the tunnel still has active connections: if they stay, a cloudflared outside this cluster runs "
+            "with its token",
+        )
     if codes & _NOT_FOUND or status == 404:  # noqa: PLR2004 - HTTP's Not Found
         return build(NotFoundError, text or "Cloudflare does not know the object")
-    if codes & _TAKEN or _TAKEN_OR_TUNNEL_NOT_FOUND in codes or status == 409:  # noqa: PLR2004 - Conflict
+    said = explain(next((fault.message for fault in faults if fault.message), ""))
+    taken = codes & _TAKEN or _TAKEN_OR_TUNNEL_NOT_FOUND in codes or status == 409  # noqa: PLR2004 - Conflict
+    if taken and text.lower() != _RULES_ALIKE:
         return build(AlreadyExistsError, text or "the name is taken at Cloudflare")
-    return build(InvalidError, explain(next((fault.message for fault in faults if fault.message), "")))
+    return build(said.kind, said.message)
 
 
 def _missing_permission(method: str, target: Target, status: int, fault: Fault) -> ApiError:

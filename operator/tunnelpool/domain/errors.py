@@ -18,7 +18,10 @@
     └── RefusedError              it fails until a person acts
         ├── CredentialsError      the token is wrong, expired or disabled
         ├── MissingPermissionError the token lacks a permission, `permission` says which
-        ├── InvalidError          the API finds the object wrong (plan limits included)
+        ├── InvalidError          the API finds the object wrong
+        │   ├── PlanError         the account's plan or subscription does not allow it
+        │   ├── NotBoughtError    the account has no load balancing
+        │   └── HostHeaderError   a Host header that is of no zone of the account
         └── ClusterRefusedError   the Kubernetes API says no: RBAC, admission, quota, an invalid manifest
 
 Boundary code (`cloudflare`, `kube`) translates everything into these; no httpx, aiohttp or kubernetes
@@ -129,7 +132,19 @@ class MissingPermissionError(RefusedError):
 
 
 class InvalidError(RefusedError):
-    """The API finds the object wrong; limits of the plan come in this way too."""
+    """The API finds the object wrong."""
+
+
+class PlanError(InvalidError):
+    """The account's plan or subscription does not allow it: a limit, or what it does not include."""
+
+
+class NotBoughtError(InvalidError):
+    """The account has not bought load balancing."""
+
+
+class HostHeaderError(InvalidError):
+    """A Host header is neither of a zone of the account nor the origin's own address."""
 
 
 class ClusterRefusedError(RefusedError):

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     CREDENTIALS_INVALID = "CredentialsInvalid"
     MISSING_PERMISSION = "MissingPermission"
     LOAD_BALANCING_NOT_ENABLED = "LoadBalancingNotEnabled"
+    PLAN_LIMIT = "PlanLimit"
     HOST_NOT_ALLOWED = "HostNotAllowed"
     REFUSED = "RefusedByCloudflare"
     RATE_LIMITED = "RateLimited"
@@ -85,6 +86,10 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     Reason.LOAD_BALANCING_NOT_ENABLED: (
         "The account has not bought Load Balancing. Enable it in the dashboard, or use the Tunnel without "
         "a pool."
+    ),
+    Reason.PLAN_LIMIT: (
+        "The plan or the subscription of the Cloudflare account does not allow it; the message says what it "
+        "allows. Correct the spec, or upgrade."
     ),
     Reason.HOST_NOT_ALLOWED: (
         "A Host header must belong to a zone of the account, or equal the origin's address."

@@ -7,8 +7,11 @@ from tunnelpool.domain.errors import (
     AlreadyExistsError,
     ApiError,
     CredentialsError,
+    HostHeaderError,
     InvalidError,
     MissingPermissionError,
+    NotBoughtError,
+    PlanError,
     RateLimitedError,
     RestlessError,
     RetryableError,
@@ -36,10 +39,12 @@ def problem_of(error: ApiError) -> Problem:
             return Problem(Reason.MISSING_PERMISSION, error.message, stalled=True)
         case AlreadyExistsError():
             return Problem(Reason.NAME_IN_USE, error.message)
-        case InvalidError() if "Host header" in error.message:
+        case HostHeaderError():
             return Problem(Reason.HOST_NOT_ALLOWED, error.message, stalled=True)
-        case InvalidError() if "Load Balancing is not enabled" in error.message:
+        case NotBoughtError():
             return Problem(Reason.LOAD_BALANCING_NOT_ENABLED, error.message, stalled=True)
+        case PlanError():
+            return Problem(Reason.PLAN_LIMIT, error.message, stalled=True)
         case InvalidError():
             return Problem(Reason.REFUSED, error.message, stalled=True)
         case _:

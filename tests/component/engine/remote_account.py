@@ -15,12 +15,15 @@ from typing import Any, TypeVar, cast
 from tunnelpool.cloudflare.down_calls import DownCalls
 from tunnelpool.cloudflare.inventory import identity_of
 from tunnelpool.cloudflare.pool_health import with_known_health
+from tunnelpool.domain.address_ranges import AddressRanges
 from tunnelpool.domain.errors import (
     ActiveConnectionsError,
     AlreadyExistsError,
     CredentialsError,
+    HostHeaderError,
     InvalidError,
     MissingPermissionError,
+    NotBoughtError,
     NotFoundError,
     OutcomeUnknownError,
     StillReferencedError,
@@ -92,6 +95,7 @@ class RemoteAccount:
         self.trip: Trip = _pass
         self.hold: Hold = _go
         self.unreachable_addresses: set[str] = set()
+        self.address_ranges = AddressRanges.of(["173.245.48.0/20"], ["2400:cb00::/32"])
         self.slandered: set[str] = set()
         """Ids of tunnels that listings call down, whatever is true."""
         self._api_lag_s = api_lag_s
@@ -266,7 +270,7 @@ class RemoteAccount:
 
     def _check(self, value: RemoteValue, zone_id: str, id_: str) -> None:
         if isinstance(value, (Pool, Monitor)) and not self.has_load_balancing:
-            raise InvalidError("Load Balancing is not enabled for this account: enable it", code=1002)
+            raise NotBoughtError("Load Balancing is not enabled for this account: enable it", code=1002)
         if not isinstance(value, Monitor):
             for one in self.all(type(value)):
                 if one.id != id_ and one.value.name == value.name and one.zone_id == zone_id:
@@ -294,7 +298,7 @@ class RemoteAccount:
             raise InvalidError(f"no monitor {pool.monitor}", code=1002)
         for origin in pool.origins:
             if origin.host and origin.host != origin.address and zone_of(origin.host, self.zones) is None:
-                raise InvalidError(f"the Host header '{origin.host}' must be of a zone", code=1002)
+                raise HostHeaderError(f"the Host header '{origin.host}' must be of a zone", code=1002)
 
     def _check_deletion(self, one: Observed[Any]) -> None:
         if isinstance(one.value, Monitor):
@@ -481,6 +485,12 @@ class KeptClouds:
     def __init__(self, remotes: Mapping[str, RemoteAccount]) -> None:
         self._remotes = remotes
         self._clouds: dict[Account, KeptCloud] = {}
+
+    async def address_ranges(self) -> AddressRanges:
+        """Read the addresses that Cloudflare's requests come from."""
+        remote = next(iter(self._remotes.values()))
+        remote.trip("read", "address ranges")
+        return remote.address_ranges
 
     def account(self, account: Account) -> KeptCloud:
         """Hand out the account's view."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from remote_account import ACCOUNT_ID, TOKEN
 from resources import HOST, apply_quickstart, apply_static, apply_tunnel, patch, tunnel
 from running_world import World
 
+from tunnelpool.domain.errors import HostHeaderError, InvalidError, PlanError
 from tunnelpool.domain.ownership import Mark, Owner
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Origin, Pool, Tunnel
-from tunnelpool.engine.credentials import SecretRef
+from tunnelpool.engine.credentials import PARTING_S, SecretRef
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -159,6 +162,7 @@ async def test_credentials_that_go_block_a_deletion_and_it_ends_once_they_are_ba
         await world.quiet()
         world.cluster.secrets.clear()
         await world.until(lambda: world.condition("Tunnel", "web") == "False/CredentialsMissing")
+        await asyncio.sleep(PARTING_S + 1)
         world.cluster.delete("Tunnel", "web")
         await world.quiet(for_s=30)
         assert world.condition("Tunnel", "web") == "False/DeletionBlocked"
@@ -349,3 +353,32 @@ async def test_a_pool_of_addresses_that_came_after_a_tunnel_elsewhere_can_go(wor
         await world.quiet(for_s=30)
         assert world.cluster.get("LBPool", "my-pool", "staging") is None
         assert world.remote.named(Pool, "my-pool").value == pool
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PlanError("`intervalSeconds` must lie between 60 and 3600"), "PlanLimit"),
+        (HostHeaderError("the Host header must be of a zone"), "HostNotAllowed"),
+        (InvalidError("Cloudflare refuses it: odd"), "RefusedByCloudflare"),
+    ],
+)
+async def test_what_cloudflare_refuses_stalls_its_resource_in_words(
+    world: World, error: InvalidError, reason: str
+) -> None:
+    def refuse(phase: str, call: str) -> None:
+        if (phase, call) == ("before", "Create"):
+            raise error
+
+    async with world:
+        world.cluster.apply("HealthCheck", "web", {"path": "/healthz"})
+        world.remote.trip = refuse
+        await world.start()
+        await world.quiet(for_s=30)
+        assert world.condition("HealthCheck", "web") == f"False/{reason}"
+        assert is_stalled(world, "HealthCheck", "web")
+        assert world.message("HealthCheck", "web") == error.message
+        world.remote.trip = lambda _phase, _call: None
+        patch(world, "HealthCheck", "web", path="/other")
+        await world.quiet()
+        assert world.is_ready()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tunnelpool.cloudflare.account import CloudAccount
+from tunnelpool.domain.canonical import canonical_affinity_attributes, canonical_rules
 from tunnelpool.domain.errors import (
     AlreadyExistsError,
     CredentialsError,
+    HostHeaderError,
     InvalidError,
     MissingPermissionError,
+    NotBoughtError,
     NotFoundError,
     OutcomeUnknownError,
+    PlanError,
     RateLimitedError,
     StillReferencedError,
 )
@@ -62,27 +67,72 @@ async def test_an_account_without_load_balancing_says_where_to_enable_it(
     edge_without_load_balancing: Any,
 ) -> None:
     async with edge_without_load_balancing.open() as cloud:
-        with pytest.raises(InvalidError, match="enable it in the dashboard under Traffic > Load Balancing"):
+        with pytest.raises(NotBoughtError, match="enable it in the dashboard under Traffic > Load Balancing"):
             await cloud.execute(Create(POOL))
 
 
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "kind", "says"),
     [
-        (Monitor("fast", interval=20), "must lie between 60 and 3600 seconds"),
-        (Pool("everywhere", POOL.origins), "choose check regions"),
+        (Monitor("fast", interval=20), PlanError, "`intervalSeconds` must lie between 60 and 3600"),
+        (Pool("everywhere", POOL.origins), PlanError, "choose `checkRegions`"),
         (
             Pool("host", (Origin("a", "192.0.2.1", host="www.example.org"),), check_regions=("WEU",)),
+            HostHeaderError,
             "'www.example.org' of origin '192.0.2.1' must be a host name in a zone of this account",
         ),
         (
             Pool("many", tuple(Origin(f"o{n}", f"192.0.2.{n}") for n in range(30)), check_regions=("WEU",)),
+            PlanError,
             "at most 20 origins",
         ),
     ],
 )
-async def test_a_limit_of_the_plan_says_what_to_do(cloud: CloudAccount, value: Any, says: str) -> None:
-    with pytest.raises(InvalidError, match=says):
+async def test_a_limit_of_the_plan_says_what_to_do(
+    cloud: CloudAccount, value: Any, kind: type[InvalidError], says: str
+) -> None:
+    with pytest.raises(kind, match=says):
+        await cloud.execute(Create(value))
+
+
+RULE = {"name": "a", "terminates": True}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"steering_policy": "proximity"}, "`steeringPolicy` 'proximity' needs Traffic Steering"),
+        ({"steering_policy": "geo", "region_pools": True}, "needs Traffic Steering"),
+        ({"rules": canonical_rules([RULE, {**RULE, "name": "b"}])}, "at most 1 `rules`"),
+        (
+            {
+                "session_affinity": "header",
+                "session_affinity_attributes": canonical_affinity_attributes({"headers": ["A", "B"]}),
+            },
+            "at most 1 `headers`",
+        ),
+    ],
+)
+async def test_what_the_plan_lacks_is_named_with_the_way_out(
+    cloud: CloudAccount, edge: Any, fields: dict[str, Any], says: str
+) -> None:
+    pool = await pool_id(cloud)
+    if fields.get("region_pools"):
+        fields = {**fields, "region_pools": freeze({"WEU": [pool]})}
+    with pytest.raises(PlanError, match=says):
+        await cloud.execute(Create(LoadBalancer("www.example.com", (pool,), pool, **fields), edge.zone_id))
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"), [(POOL, "20 origins"), (Monitor("[mark]", interval=60), "30 monitors")]
+)
+async def test_how_many_an_account_may_have_is_told_with_the_way_out(
+    cloud: CloudAccount, value: Pool | Monitor, allowed: str
+) -> None:
+    for number in range(int(allowed.partition(" ")[0])):
+        name = {"name": f"pool{number}"} if isinstance(value, Pool) else {"description": f"[{number}]"}
+        await cloud.execute(Create(replace(value, **name)))
+    with pytest.raises(PlanError, match=f"the account may have at most {allowed}: delete some"):
         await cloud.execute(Create(value))
 
 

@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 
 from tunnelpool.cloudflare import routes
-from tunnelpool.cloudflare.answers import error_of, read_answer, stop_after
-from tunnelpool.cloudflare.explanations import explain
+from tunnelpool.cloudflare.answers import error_of, is_rate_limited, read_answer, stop_after
 from tunnelpool.domain.errors import (
     ActiveConnectionsError,
     AlreadyExistsError,
     ApiError,
     CredentialsError,
+    HostHeaderError,
     InvalidError,
     MissingPermissionError,
+    NotBoughtError,
     NotFoundError,
     OutcomeUnknownError,
-    RateLimitedError,
+    PlanError,
     StillReferencedError,
     UnavailableError,
 )
@@ -31,7 +32,7 @@ SECRET = "canary-token"
 
 def refusal(method: str, status: int, *errors: dict[str, Any], target: routes.Target = POOLS) -> ApiError:
     content = json.dumps({"success": False, "errors": errors, "messages": [], "result": None}).encode()
-    return error_of(method, target, status, read_answer(content, secret=SECRET), stop_s=7)
+    return error_of(method, target, status, read_answer(content, secret=SECRET))
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,6 @@ def refusal(method: str, status: int, *errors: dict[str, Any], target: routes.Ta
         (404, 1055, NotFoundError),
         (404, 81044, NotFoundError),
         (404, 0, NotFoundError),
-        (429, 0, RateLimitedError),
-        (403, 971, RateLimitedError),
         (408, 0, OutcomeUnknownError),
         (500, 0, OutcomeUnknownError),
         (503, 10000, OutcomeUnknownError),
@@ -82,8 +81,8 @@ def test_a_read_that_the_server_failed_changed_nothing() -> None:
 def test_an_answer_that_is_not_cloudflares_is_neither_success_nor_not_found(content: bytes) -> None:
     answer = read_answer(content, secret=SECRET)
     assert answer is None
-    assert type(error_of("GET", POOLS, 404, answer, stop_s=0)) is UnavailableError
-    assert type(error_of("DELETE", POOLS, 404, answer, stop_s=0)) is OutcomeUnknownError
+    assert type(error_of("GET", POOLS, 404, answer)) is UnavailableError
+    assert type(error_of("DELETE", POOLS, 404, answer)) is OutcomeUnknownError
 
 
 def test_a_code_counts_wherever_in_the_chain_it_stands() -> None:
@@ -95,10 +94,10 @@ def test_a_code_counts_wherever_in_the_chain_it_stands() -> None:
     assert type(refusal("GET", 400, chained)) is CredentialsError
 
 
-def test_a_limit_says_when_it_ends() -> None:
-    error = refusal("GET", 429)
-    assert isinstance(error, RateLimitedError)
-    assert error.retry_after_s == 7
+@pytest.mark.parametrize(("status", "code", "limited"), [(429, 0, True), (403, 971, True), (403, 1, False)])
+def test_a_limit_is_known_by_its_status_or_its_code(status: int, code: int, *, limited: bool) -> None:
+    content = json.dumps({"success": False, "errors": [{"code": code, "message": ""}]}).encode()
+    assert is_rate_limited(status, read_answer(content, secret=SECRET)) is limited
 
 
 @pytest.mark.parametrize(
@@ -136,51 +135,138 @@ def test_the_result_of_an_answer_is_in_no_representation() -> None:
     assert "connector-secret" not in repr(answer)
 
 
+DASHBOARD = "in the dashboard under Traffic > Load Balancing"
+STEERING = (
+    "needs Traffic Steering, which this account's subscription does not include: use `steeringPolicy` 'off' "
+    f"or 'random' without places, or add it {DASHBOARD}"
+)
+REFUSALS: list[tuple[str, type[InvalidError], str]] = [
+    (
+        "the origin list length must be in range [1, 0]: validation failed",
+        NotBoughtError,
+        f"Load Balancing is not enabled for this account: enable it {DASHBOARD}",
+    ),
+    (
+        "the origin list length must be in range [1, 20]: validation failed",
+        PlanError,
+        (
+            "Cloudflare allows at most 20 origins with this account's Load Balancing subscription: use "
+            f"fewer, or raise the number of endpoints {DASHBOARD}"
+        ),
+    ),
+    (
+        "the account is limited to 20 load balancers: validation failed",
+        PlanError,
+        (
+            "the account may have at most 20 load balancers: delete some that nobody needs, or raise the "
+            f"number {DASHBOARD}"
+        ),
+    ),
+    (
+        "interval is not in range [60, 3600]: validation failed",
+        PlanError,
+        "`intervalSeconds` must lie between 60 and 3600 on this account's plan",
+    ),
+    (
+        (
+            "Probing from every data centre is not allowed with this subscription. Please choose regions to "
+            "probe from.: validation failed"
+        ),
+        PlanError,
+        (
+            "probing from every data centre needs the Enterprise plan: choose `checkRegions`, for example "
+            "WNAM alone"
+        ),
+    ),
+    (
+        "the number of rules must be in range [0, 1]: validation failed",
+        PlanError,
+        (
+            "a load balancer may have at most 1 `rules` on this account's plan: take some away, or join them "
+            "by `or` in one `condition`"
+        ),
+    ),
+    (
+        "session_affinity_attributes.headers must not hold more than 1 entries: validation failed",
+        PlanError,
+        "sessions may go by at most 1 `headers` on this account's plan: take some away",
+    ),
+    (
+        "steering_policy geo is not allowed with this subscription: validation failed",
+        PlanError,
+        f"`steeringPolicy` 'geo' {STEERING}",
+    ),
+    (
+        "region_pools is not allowed with this subscription: validation failed",
+        PlanError,
+        f"`regionPools` {STEERING}",
+    ),
+    (
+        "adaptive_routing is not allowed on your plan.: validation failed",
+        PlanError,
+        (
+            "the account's plan does not allow it: adaptive_routing is not allowed on your plan. Take that "
+            "away, or upgrade the plan"
+        ),
+    ),
+    (
+        "the zone exceeds its load balancer quota",
+        PlanError,
+        (
+            "the account's plan does not allow it: the zone exceeds its load balancer quota. Take that away, "
+            "or upgrade the plan"
+        ),
+    ),
+    (
+        'Host header "a.example.org" not allowed for origin domain "b.example.com": validation failed',
+        HostHeaderError,
+        (
+            "the Host header 'a.example.org' of origin 'b.example.com' must be a host name in a zone of this "
+            "account, or the origin's own address"
+        ),
+    ),
+    ("invalid hostname: a.b.c: validation failed", InvalidError, "'a.b.c' is not a host name in this zone"),
+    (
+        "value not unique",
+        InvalidError,
+        "two `rules` of the load balancer have the same `priority`: give each its own, or none to any",
+    ),
+    (
+        "Bad Configuration: Validation failed: The config file doesn't contain any ingress rules\n",
+        InvalidError,
+        "the configuration of a tunnel must have at least one ingress rule",
+    ),
+    (
+        (
+            "Bad Configuration: Validation failed: The last ingress rule must match all URLs (i.e. it should "
+            "not have a hostname or path filter)\n"
+        ),
+        InvalidError,
+        "the last ingress rule of a tunnel must match everything: it may have neither host name nor path",
+    ),
+    ("port is odd: validation failed", InvalidError, "Cloudflare refuses it: port is odd"),
+    ("", InvalidError, "Cloudflare refuses it and does not say why"),
+]
+
+
+@pytest.mark.parametrize(("message", "kind", "says"), REFUSALS)
+def test_a_refusal_says_what_to_do(message: str, kind: type[InvalidError], says: str) -> None:
+    error = refusal("POST", 400, {"code": 1002, "message": message})
+    assert (type(error), error.message) == (kind, says)
+
+
 @pytest.mark.parametrize(
-    ("message", "explanation"),
+    ("message", "kind"),
     [
-        (
-            "the origin list length must be in range [1, 0]: validation failed",
-            (
-                "Load Balancing is not enabled for this account: "
-                "enable it in the dashboard under Traffic > Load Balancing"
-            ),
-        ),
-        (
-            "the origin list length must be in range [1, 20]: validation failed",
-            (
-                "Cloudflare allows at most 20 origins with this account's Load Balancing subscription: "
-                "use fewer, or raise the number of endpoints in the dashboard under Traffic > Load Balancing"
-            ),
-        ),
-        (
-            "interval is not in range [60, 3600]: validation failed",
-            "the interval between probes must lie between 60 and 3600 seconds on this account's plan",
-        ),
-        (
-            (
-                "Probing from every data centre is not allowed with this subscription. "
-                "Please choose regions to probe from.: validation failed"
-            ),
-            (
-                "probing from every data centre needs the Enterprise plan: "
-                "choose check regions, for example WNAM alone"
-            ),
-        ),
-        (
-            'Host header "a.example.org" not allowed for origin domain "b.example.com": validation failed',
-            (
-                "the Host header 'a.example.org' of origin 'b.example.com' must be a host name "
-                "in a zone of this account, or the origin's own address"
-            ),
-        ),
-        ("invalid hostname: a.b.c: validation failed", "'a.b.c' is not a host name in this zone"),
-        ("port is odd: validation failed", "Cloudflare refuses it: port is odd"),
-        ("", "Cloudflare refuses it and does not say why"),
+        ("A load balancer with that name already exists: value not unique", AlreadyExistsError),
+        ("A pool with that name already exists: value not unique", AlreadyExistsError),
+        ("value not unique", InvalidError),
     ],
 )
-def test_a_refusal_says_what_to_do(message: str, explanation: str) -> None:
-    assert explain(message) == explanation
+def test_a_name_that_is_taken_is_told_from_two_rules_of_one_priority(
+    message: str, kind: type[ApiError]
+) -> None:
+    assert type(refusal("PATCH", 409, {"code": 1003, "message": message})) is kind
 
 
 @pytest.mark.parametrize(
