@@ -44,13 +44,15 @@ _TOKENS_KEPT: Final = 256
 class CloudAccount:
     """One account with one token; the inventory belongs to the account and outlives the token."""
 
-    def __init__(self, account_id: str, session: Session, inventory: Inventory, sweep_reserve: float) -> None:
+    def __init__(
+        self, account_id: str, session: Session, inventory: Inventory, settings: CloudflareSettings
+    ) -> None:
         self._id = account_id
         self._session = session
         self._inventory = inventory
-        self._sweep_reserve = sweep_reserve
+        self._settings = settings
         self._loader = Loader(account_id, session, inventory)
-        self._writer = Writer(account_id, session, inventory, self._loader)
+        self._writer = Writer(account_id, session, inventory, self._loader, settings)
         self._is_accounts_own = False
 
     def __repr__(self) -> str:
@@ -122,7 +124,8 @@ class CloudAccount:
 
     async def token(self, tunnel_id: str) -> str:
         """Fetch the token that a connector of the tunnel runs with; it is kept nowhere."""
-        answer = await self._session.call("GET", routes.TUNNEL_TOKEN.at(account=self._id, id=tunnel_id))
+        target = routes.TUNNEL_TOKEN.at(account=self._id, id=tunnel_id)
+        answer = await self._session.call("GET", target, reserve=self._settings.user_reserve)
         if not isinstance(answer.result, str) or not answer.result:
             raise UnavailableError("the answer to a question for a tunnel's token holds none")
         return answer.result
@@ -133,7 +136,7 @@ class CloudAccount:
 
     async def sweep(self) -> Sequence[Changed]:
         """Read again each listing that has reached its age, and tell what is different."""
-        return await sweep(self._inventory, self._loader, reserve=self._sweep_reserve)
+        return await sweep(self._inventory, self._loader, reserve=self._settings.sweep_reserve)
 
     async def _verification(self) -> Answer:
         of_account = routes.ACCOUNT_TOKEN.at(account=self._id)
@@ -199,7 +202,7 @@ class CloudAccounts:
         if known is None:
             session = self._transport.session(token)
             inventory = self._inventories.setdefault(id_, Inventory(self._settings, self._clock))
-            known = CloudAccount(id_, session, inventory, self._settings.sweep_reserve)
+            known = CloudAccount(id_, session, inventory, self._settings)
             self._accounts[id_, token] = known
         self._accounts.move_to_end((id_, token))
         if len(self._accounts) > _TOKENS_KEPT:

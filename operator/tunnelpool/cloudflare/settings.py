@@ -25,8 +25,12 @@ class CloudflareSettings:
     """Sustained, for each token."""
     burst: int = 100
     """Requests that a token may send at once after a rest."""
+    user_reserve: int = 10
+    """Requests of the burst that users' changes leave to origins that come back or go out."""
     sweep_reserve: int = 20
-    """Requests of the burst that sweeps leave to writes and to users' changes."""
+    """Requests of the burst that sweeps leave to both."""
+    idle_reserve: int = 50
+    """Requests of the burst that what may wait for hours leaves to all others."""
     patience_s: float = 2.0
     """How long a call waits for the budget before it is refused with `RateLimitedError`."""
     timeout_s: float = 5.0
@@ -45,4 +49,11 @@ class CloudflareSettings:
     def within(cls, calls: int, *, api_url: str = API_URL) -> Self:
         """Share a number of calls in five minutes out between a burst and a steady rate."""
         burst = max(round(calls * _BURST), 1)
-        return cls(api_url=api_url, burst=burst, requests_per_s=(calls - burst) / _WINDOW_S)
+        return cls(
+            api_url=api_url,
+            burst=burst,
+            requests_per_s=(calls - burst) / _WINDOW_S,
+            user_reserve=burst // 10,
+            sweep_reserve=burst // 5,
+            idle_reserve=burst // 2,
+        )

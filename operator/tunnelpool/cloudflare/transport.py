@@ -176,12 +176,11 @@ class Session:
         answer = read_answer(response.content, secret=self._token)
         if answer is not None and answer.success and response.is_success:
             return answer
-        stop_s = 0.0
         if is_rate_limited(response.status_code, answer):
             stop_s = stop_after(response.headers, self._transport.clock.now())
             self._budget.stop(stop_s)
-        error = error_of(method, target, response.status_code, answer, stop_s=stop_s)
-        raise error
+            raise RateLimitedError(self._budget.stop_message, retry_after_s=stop_s)
+        raise error_of(method, target, response.status_code, answer)
 
     async def _send(
         self,

@@ -14,7 +14,10 @@ from tunnelpool.cloudflare.answers import Answer
 from tunnelpool.cloudflare.inventory import Inventory, Shelf, identity_of
 from tunnelpool.cloudflare.loading import Loader
 from tunnelpool.cloudflare.pool_health import with_known_health
+from tunnelpool.cloudflare.priorities import reserve_of
+from tunnelpool.cloudflare.referrers import told_referrers
 from tunnelpool.cloudflare.routes import Target
+from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.cloudflare.transport import Session
 from tunnelpool.cloudflare.writing import changes_to_wire, to_wire
 from tunnelpool.domain.errors import (
@@ -62,11 +65,19 @@ _REFERRERS: Final[Mapping[RemoteKind, RemoteKind]] = {
 class Writer:
     """Carries out steps with one token."""
 
-    def __init__(self, account_id: str, session: Session, inventory: Inventory, loader: Loader) -> None:
+    def __init__(
+        self,
+        account_id: str,
+        session: Session,
+        inventory: Inventory,
+        loader: Loader,
+        settings: CloudflareSettings,
+    ) -> None:
         self._account_id = account_id
         self._session = session
         self._inventory = inventory
         self._loader = loader
+        self._settings = settings
 
     async def execute(self, step: RemoteStep) -> None:
         """Carry out one step; see `tunnelpool.engine.ports.Cloud.execute`."""
@@ -120,7 +131,8 @@ class Writer:
             return
         shelf = self._inventory.shelf(kind, step.zone_id)
         target = routes.ITEMS[kind].at(account=self._account_id, zone=step.zone_id, id=step.id)
-        answer = await self._call(shelf, "PATCH", target, body)
+        reserve = reserve_of(step, self._settings)
+        answer = await self._call(shelf, "PATCH", target, body, reserve=reserve)
         try:
             written = self._loader.understand(kind, step.zone_id, answer.result)
         except UnavailableError:
@@ -138,9 +150,10 @@ class Writer:
             await self._call(shelf, "DELETE", target)
         except NotFoundError:
             _LOG.debug("%s %s was gone before it was deleted", step.kind, step.name)
-        except StillReferencedError:
+        except StillReferencedError as error:
             self._inventory.invalidate(_REFERRERS[step.kind])
-            raise
+            told = await told_referrers(self._session, self._account_id, step.kind, step.id)
+            raise StillReferencedError(told, code=error.code, status=error.status) from error
         shelf.listing.remove(step.id)
 
     async def _put_configuration(self, step: PutConfiguration) -> None:
@@ -164,10 +177,17 @@ class Writer:
             _LOG.debug("tunnel %s is gone, and its connections with it", step.name)
 
     async def _call(
-        self, shelf: Shelf, method: str, target: Target, body: Mapping[str, Any] | None = None
+        self,
+        shelf: Shelf,
+        method: str,
+        target: Target,
+        body: Mapping[str, Any] | None = None,
+        *,
+        reserve: float | None = None,
     ) -> Answer:
+        left = self._settings.user_reserve if reserve is None else reserve
         try:
-            return await self._session.call(method, target, body=body)
+            return await self._session.call(method, target, body=body, reserve=left)
         except _SHOWS_OUT_OF_DATE:
             shelf.listing.invalidate()
             raise

@@ -75,7 +75,7 @@ async def test_a_standby_may_read(cloud: Cloud, fence: Fence) -> None:
 async def test_a_write_that_waited_for_its_budget_is_asked_when_it_is_sent_not_when_it_began(
     cloud: Cloud, fence: Fence, tools: Any
 ) -> None:
-    for _ in range(100):
+    for _ in range(90):
         await cloud.tunnels(fresh=True)
     fence.passes = 1
     began_at = tools.clock.at

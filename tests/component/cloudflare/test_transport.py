@@ -48,7 +48,7 @@ async def test_callers_beyond_a_short_wait_are_refused_at_once_and_told_when_to_
         *(tools.cloud.execute(Create(Tunnel(f"t{number}"))) for number in range(130)), return_exceptions=True
     )
     refused = [result for result in results if isinstance(result, RateLimitedError)]
-    assert 107 <= len(tools.cloudflare.calls) <= 115
+    assert 97 <= len(tools.cloudflare.calls) <= 105, "ten are left to origins that come back"
     assert len(refused) == 130 - len(tools.cloudflare.calls)
     assert all((error.retry_after_s or 0) > 2 for error in refused)
     assert max(tools.waits) <= 2
