@@ -1,5 +1,7 @@
 """Steps that an API has declined: not sent again before their time, whatever wakes their key meanwhile.
 
+If the cluster's API is sick or full, it is spared as a whole: no step of the key goes there before the time.
+
 A key is woken by every event around it, and telling a failure makes one itself. Without this a refusal whose
 words change each time (a request id, a pod's name) would be asked for as fast as it is answered.
 """
@@ -12,17 +14,16 @@ from typing import Final
 from tunnelpool.domain.errors import (
     ApiError,
     CredentialsError,
-    NotFoundError,
     NotYetError,
     RateLimitedError,
-    StaleError,
+    RetryableError,
     WaitingError,
 )
 from tunnelpool.domain.keys import Key
 from tunnelpool.engine.ports import Clock, Cloud
-from tunnelpool.plan.steps import Step
+from tunnelpool.plan.steps import ClusterStep, Step
 
-_LOOK_AGAIN: Final = (WaitingError, StaleError, NotFoundError, CredentialsError, NotYetError)
+_LOOK_AGAIN: Final = (WaitingError, CredentialsError, NotYetError)
 """What an event may well have changed."""
 
 
@@ -31,6 +32,8 @@ class _Declined:
     step: Step
     cloud: Cloud | None
     until: float
+    cluster: bool
+    """Whether it holds for every step at the cluster's API."""
 
 
 class Declined:
@@ -50,7 +53,9 @@ class Declined:
         """
         self._tried[key] = (step, cloud)
         last = self._last.get(key)
-        if last is None or last.cloud is not cloud or last.step != step:
+        if last is None or not (
+            isinstance(step, ClusterStep) if last.cluster else last.cloud is cloud and last.step == step
+        ):
             return
         left_s = last.until - self._clock.monotonic()
         if left_s > 0:
@@ -67,7 +72,8 @@ class Declined:
         spent = isinstance(error, RateLimitedError) and not error.of_cluster
         again = spent or isinstance(error, _LOOK_AGAIN)
         if tried is not None and not again:
-            self._last[key] = _Declined(*tried, self._clock.monotonic() + wait_s)
+            sick = error.of_cluster and isinstance(error, RetryableError)
+            self._last[key] = _Declined(*tried, self._clock.monotonic() + wait_s, sick)
 
     def forget(self, key: Key) -> None:
         """Forget a key: nothing of it is left to do."""

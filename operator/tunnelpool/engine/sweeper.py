@@ -11,17 +11,20 @@ from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from tunnelpool.build.ownership import owner_of
-from tunnelpool.domain.errors import ApiError
+from tunnelpool.build.sharing import takes_part
+from tunnelpool.domain.errors import ApiError, CredentialsError
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.ownership import Owner, read_mark, read_tunnel_name
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Observed, Pool, Tunnel
+from tunnelpool.engine.backoff import Backoff
 from tunnelpool.engine.credentials import Credentials, Opened
 from tunnelpool.engine.queue import Lane, WorkQueue
 
 _log: Final = logging.getLogger(__name__)
 TICK_S: Final = 2.0
 """How often it is looked whether a listing or a Secret is due."""
+SEARCH_AGAIN_S: Final = 15.0
+"""How soon the search for what is ours begins again after it has failed; the pauses grow from there."""
 
 
 class Sweeper:
@@ -39,6 +42,8 @@ class Sweeper:
         self._owner = owner
         self._neighbours = neighbours
         self._searched: set[str] = set()
+        self._backoff = Backoff()
+        self._search_at: dict[str, float] = {}
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -53,13 +58,25 @@ class Sweeper:
         await self._credentials.refresh()
         for opened in self._credentials.opened():
             try:
-                if opened.account_id not in self._searched:
-                    await self._find_ours(opened)
-                    self._searched.add(opened.account_id)
+                await self._search(opened)
                 for changed in await opened.cloud.sweep():
                     self._wake(opened, changed.objects)
             except ApiError as error:
+                if isinstance(error, CredentialsError):
+                    self._credentials.doubt(opened.account_id)  # one that rests would not notice
                 _log.warning("sweep: %s", error.message, extra={"account": opened.account_id})
+
+    async def _search(self, opened: Opened) -> None:
+        """Look once after the start for all that carries our mark; longer and longer pauses if it fails."""
+        account, now = opened.account_id, asyncio.get_running_loop().time()
+        if account in self._searched or now < self._search_at.get(account, now):
+            return
+        try:
+            await self._find_ours(opened)
+        except ApiError:
+            self._search_at[account] = now + max(self._backoff.next(account), SEARCH_AGAIN_S)
+            raise
+        self._searched.add(account)
 
     async def _find_ours(self, opened: Opened) -> None:
         """Wake, once after the start, whatever carries our mark: a resource may have gone meanwhile."""
@@ -68,7 +85,7 @@ class Sweeper:
 
     def _wake(self, opened: Opened, objects: Iterable[Observed[Any]]) -> None:
         for observed in objects:
-            if owner_of(observed.value) == self._owner:
+            if takes_part(observed.value, self._owner):
                 key = key_of(opened.account_id, observed)
                 if key is not None:
                     # A pool's health stands in its Tunnels' status; a tunnel's state decides in the pool.

@@ -25,7 +25,11 @@ class Accounts:
         """Open the account of the first of these resources; the default one if there is none."""
         first = next(iter(resources), None)
         secret = self._topology.secret_of(first) if first else self._credentials.ref("", None)
-        return await self._credentials.open(secret)
+        opened = await self._credentials.open(secret)
+        deleted_at = first.metadata.deletion_timestamp if first else None
+        if isinstance(opened, Problem) and deleted_at is not None:
+            return self._credentials.last_opened(secret, deleted_at.timestamp()) or opened
+        return opened
 
     def with_id(self, account_id: str) -> Opened | None:
         """Find an account by its id: what nobody claims any more names no Secret."""
