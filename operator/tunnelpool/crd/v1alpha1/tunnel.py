@@ -110,8 +110,10 @@ class TunnelSpec(Spec):
     protocol: Protocol | None = None
     """Transport between connector and edge. Default: the operator's setting, `auto` unless said otherwise."""
     drain_seconds: int = Field(default=15, ge=0, le=600)
-    """How long an origin that leaves may end its requests before its connector stops, in seconds. Longer where
-    a load balancer with session affinity has a longer `drainDurationSeconds`."""
+    """How long a connector goes on serving once it is to stop, in seconds: until its replacement is up, where
+    it was evicted; until nobody asks it any more, where its origin leaves (longer where a load balancer with
+    session affinity has a longer `drainDurationSeconds`). With less than a start takes, evictions lose
+    requests. What is still open then, such as a WebSocket, has cloudflared's 30 s on top before it is cut."""
     origin_request: OriginRequest | None = None
     """How the connector speaks to the service, in cloudflared's own names."""
     pod_template: PodTemplate | None = None
