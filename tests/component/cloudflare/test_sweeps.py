@@ -69,7 +69,7 @@ async def test_a_sweep_that_could_read_nothing_says_why(tools: Any) -> None:
 async def test_sweeps_leave_a_part_of_the_budget_to_others(tools: Any) -> None:
     await tools.cloud.pools()
     tools.clock.at += 70
-    for _ in range(85):
+    for _ in range(88):
         await tools.cloud.monitors(fresh=True)
     with pytest.raises(RateLimitedError):
         await tools.cloud.sweep()
