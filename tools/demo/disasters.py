@@ -107,22 +107,8 @@ async def api_server_hanging(stage: Stage) -> AsyncIterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-@asynccontextmanager
-async def node_lost(stage: Stage, node: str) -> AsyncIterator[None]:
-    """Lose a node that neither the operator nor the application runs on; it comes back in the end."""
-    await _keep_off(stage, node)
-    await stage.cluster.processes.stop_node(node)
-    try:
-        yield
-    finally:
-        await stage.cluster.processes.start_node(node)
-        await stage.cluster.kubectl(
-            "wait", f"node/{node}", "--for=condition=Ready", f"--timeout={BACK_WITHIN_S:.0f}s"
-        )
-
-
-async def _keep_off(stage: Stage, node: str) -> None:
-    """Move the operator and the application to another node."""
+async def spare(stage: Stage, node: str) -> None:
+    """Move the operator and the application away from a node that shall be lost."""
     await stage.cluster.kubectl("cordon", node)
     try:
         for namespace, deployment, selector in (
@@ -135,6 +121,19 @@ async def _keep_off(stage: Stage, node: str) -> None:
             await stage.cluster.wait_rolled_out(namespace, deployment, within_s=ROLLED_OUT_WITHIN_S)
     finally:
         await stage.cluster.kubectl("uncordon", node)
+
+
+@asynccontextmanager
+async def node_lost(stage: Stage, node: str) -> AsyncIterator[None]:
+    """Lose a node, with all that runs on it; it comes back in the end."""
+    await stage.cluster.processes.stop_node(node)
+    try:
+        yield
+    finally:
+        await stage.cluster.processes.start_node(node)
+        await stage.cluster.kubectl(
+            "wait", f"node/{node}", "--for=condition=Ready", f"--timeout={BACK_WITHIN_S:.0f}s"
+        )
 
 
 def _api_server(port: int) -> int:
