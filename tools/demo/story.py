@@ -13,6 +13,7 @@ from demo.promises import Promises
 from demo.samples import between, first_answer_after, last_failure_after, settled_since, share
 from demo.stage import HOSTNAME, ROOT, Stage
 from demo.traffic import TUNNELS, Traffic, steady_traffic
+from demo.update import changed, plan, roll
 from demo.waiting import NotYetError, wait_for
 
 QUICKSTART = ROOT / "examples" / "quickstart.yaml"
@@ -45,6 +46,8 @@ class Story:
         """
         async with steady_traffic(self._stage.edge.facts, HOSTNAME, PER_SECOND) as traffic:
             await self.serve(traffic)
+            if to_the_end:
+                await self._update(traffic)
             await self._one_dies(traffic)
             if to_the_end:
                 await self._another_dies(traffic)
@@ -70,6 +73,26 @@ class Story:
         self._promises.check(
             f"applied, and answered through tunnels {served_at - applied_at:.1f} s later; no failure since",
             kept=failed is None,
+        )
+
+    async def _update(self, traffic: Traffic) -> None:
+        say = self._progress
+        say.title("The connectors shall run another image; `tunnelpool plan -f` says what that would do")
+        self._manifests = changed(self._manifests)
+        foreseen = await plan(self._stage, self._manifests)
+        say.block(foreseen.text)
+        self._promises.check(
+            "planned, with no write: three Deployments would change, and nothing at Cloudflare",
+            kept=foreseen.true,
+        )
+        say.title("It is applied: each connector has a successor before it stops")
+        done = await roll(self._stage, traffic, TUNNEL, self._manifests)
+        say.event(f"all connectors are new, the old ones are gone, {done.seconds:.1f} s after the apply")
+        await self._stage.cluster.wait_current("default", within_s=SERVED_WITHIN_S)
+        self._promises.check(
+            f"rolling update: three connectors replaced in {done.seconds:.1f} s with {done.writes} writes to "
+            f"Cloudflare, {done.failed} of {done.requests} requests failed",
+            kept=done.requests > 0 and not done.failed and not done.writes,
         )
 
     async def _one_dies(self, traffic: Traffic) -> None:
