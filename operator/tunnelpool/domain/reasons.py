@@ -199,6 +199,28 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
 """What each reason means and what to do about it."""
 
 
+class EventReason(StrEnum):
+    """The `reason` of an Event: what a person would be woken up for, and its end."""
+
+    FAILED_OVER = "FailedOver"
+    FAILED_BACK = "FailedBack"
+    POOL_DEGRADED = "PoolDegraded"
+
+
+EVENTS: Final[dict[EventReason, tuple[str, str]]] = {
+    EventReason.FAILED_OVER: (
+        "LoadBalancer, Tunnel",
+        "Another pool answers than before, because the one before it fell below its threshold.",
+    ),
+    EventReason.FAILED_BACK: ("LoadBalancer, Tunnel", "A pool that was passed over answers again."),
+    EventReason.POOL_DEGRADED: (
+        "LBPool, Tunnel",
+        "A pool is worse than before; of a Tunnel: own origins fail their health check, or no connector is left.",
+    ),
+}
+"""On which kinds each Event is told, and what it means."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Why a resource is not as it should be; `stalled` if that stays so until a person acts.
@@ -219,7 +241,8 @@ def suspended(resource: object) -> Problem:
 def page() -> str:
     """Write the page of the documentation."""
     rows = [f"| `{reason}` | {EXPLANATIONS[reason]} |" for reason in Reason]
-    return "\n".join([_INTRODUCTION, *rows, "", _COLOPHON, ""])
+    events = [f"| `{reason}` | {kinds} | {meaning} |" for reason, (kinds, meaning) in EVENTS.items()]
+    return "\n".join([_INTRODUCTION, *rows, _EVENTS, *events, "", _COLOPHON, ""])
 
 
 _INTRODUCTION: Final = """\
@@ -247,6 +270,14 @@ The `reason` of a condition is one of these:
 
 | reason | meaning, and what to do |
 |---|---|"""
+_EVENTS: Final = """
+## Events
+
+Each is told once for each transition, after the status that shows it, so a restart tells nothing again. The
+same about the same object is not repeated within ten minutes. What a change of the spec brings about is no Event.
+
+| reason | on | meaning |
+|---|---|---|"""
 _COLOPHON: Final = "This page is written by `python -m tunnelpool.domain.reasons`; a test keeps it true."
 
 

@@ -241,11 +241,12 @@ class Controller:
             if current is None or current["metadata"].get("uid") != write.raw["metadata"].get("uid"):
                 continue
             if (current.get("status") or {}) != write.status:
+                await self._write(write)
+                # Behind the status, which says what has been told: a restart tells nothing twice.
                 for event in events_of(write.kind, current.get("status") or {}, write.status):
                     await self._cluster.event(
                         current, reason=event.reason, message=event.message, warning=event.warning
                     )
-                await self._write(write)
 
     async def _write(self, write: StatusWrite) -> None:
         meta = write.raw["metadata"]

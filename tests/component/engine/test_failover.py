@@ -222,3 +222,49 @@ async def test_the_status_of_a_tunnel_follows_a_pool_that_no_object_describes(wo
         await world.quiet(for_s=70)
         states = [origin["state"] for origin in world.status("Tunnel", "web")["origins"]]
         assert states == ["Disabled", "Registered"]
+
+
+async def test_each_transition_is_told_once_of_whom_it_concerns_and_not_again_by_a_restart(
+    world: World,
+) -> None:
+    async with world:
+        apply_quickstart(world)
+        spec = {"hostname": HOST, "pools": ["my-pool"], "fallbackRef": {"name": "static"}}
+        world.cluster.apply("LoadBalancer", "lb", spec)
+        await world.start()
+        await world.quiet()
+        world.cluster.events.clear()
+        for name in ("web-connector-0", "web-connector-1"):
+            world.pods.kill(name, hold=True)
+        await world.quiet()
+        await world.restart()
+        await world.quiet()
+        told = [(kind, reason) for kind, reason, _ in world.cluster.events]
+        assert told.count(("Tunnel", "FailedOver")) == 1
+        assert told.count(("LoadBalancer", "FailedOver")) == 1
+        assert told.count(("LBPool", "PoolDegraded")) == 1
+        assert told.count(("Tunnel", "PoolDegraded")) in {1, 2}  # as its origins are lost, together or not
+        assert {reason for _, reason in told} == {"FailedOver", "PoolDegraded"}
+        world.cluster.events.clear()
+        for name in ("web-connector-0", "web-connector-1"):
+            world.pods.release(name)
+        await world.quiet()
+        await world.restart()
+        await world.quiet()
+        told = [(kind, reason) for kind, reason, _ in world.cluster.events]
+        assert sorted(told) == [("LoadBalancer", "FailedBack"), ("Tunnel", "FailedBack")]
+
+
+async def test_restarts_in_the_middle_of_a_failure_tell_nothing_twice(world: World) -> None:
+    async with world:
+        apply_quickstart(world)
+        await world.start()
+        await world.quiet()
+        world.cluster.events.clear()
+        for name in ("web-connector-0", "web-connector-1"):
+            world.pods.kill(name, hold=True)
+        await world.until(lambda: world.cluster.events)
+        for _ in range(3):
+            await world.restart()
+            await world.quiet()
+        assert len(world.cluster.events) == len(set(world.cluster.events))

@@ -17,6 +17,7 @@ def test_the_page_of_reasons_is_current() -> None:
 
 def test_each_reason_is_explained() -> None:
     assert set(reasons.EXPLANATIONS) == set(reasons.Reason)
+    assert set(reasons.EVENTS) == set(reasons.EventReason)
 
 
 def test_the_page_of_settings_is_current() -> None:
