@@ -215,7 +215,7 @@ EVENTS: Final[dict[EventReason, tuple[str, str]]] = {
     EventReason.FAILED_BACK: ("LoadBalancer, Tunnel", "A pool that was passed over answers again."),
     EventReason.POOL_DEGRADED: (
         "LBPool, Tunnel",
-        "A pool is worse than before; of a Tunnel: own origins fail their health check, or no connector is left.",
+        "A pool is worse than before; of a Tunnel: its origins fail their health check or have no connector.",
     ),
 }
 """On which kinds each Event is told, and what it means."""
@@ -274,7 +274,8 @@ _EVENTS: Final = """
 ## Events
 
 Each is told once for each transition, after the status that shows it, so a restart tells nothing again. The
-same about the same object is not repeated within ten minutes. What a change of the spec brings about is no Event.
+same about the same object is not repeated within ten minutes. What a change of the spec brings about is no
+Event.
 
 | reason | on | meaning |
 |---|---|---|"""
