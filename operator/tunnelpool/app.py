@@ -25,6 +25,7 @@ from tunnelpool.domain.errors import ApiError
 from tunnelpool.domain.keys import Key
 from tunnelpool.domain.kinds import WATCHED
 from tunnelpool.domain.reasons import Problem
+from tunnelpool.engine.address_keeper import AddressKeeper
 from tunnelpool.engine.backoff import Backoff
 from tunnelpool.engine.clock import SystemClock
 from tunnelpool.engine.connectors import Connectors
@@ -140,9 +141,10 @@ class Operator:
         connectors = Connectors(self._store, clock)
         self._store.add_listener(self._changed)
         self._feed = Feed(self._store, cluster.list_pages, open_access)
+        self._keeper = AddressKeeper(self._store, clouds, cluster, settings.namespace, self._concerns)
         failures: dict[Key, Problem] = {}
         decider = Decider(
-            Gatherer(self._topology, connectors, self._credentials, site),
+            Gatherer(self._topology, connectors, self._credentials, site, lambda: self._keeper.current),
             self._topology,
             site,
             clock,
@@ -201,18 +203,22 @@ class Operator:
     async def _write(self) -> None:
         """Start the writers once the lease is ours; what has changed until then waits in the queue."""
         await self._elector.elected.wait()
-        sweeping = asyncio.create_task(self._sweeper.run(), name="sweeper")
+        background = [
+            asyncio.create_task(self._sweeper.run(), name="sweeper"),
+            asyncio.create_task(self._keeper.run(), name="address keeper"),
+        ]
         try:
             workers = asyncio.create_task(run_workers(self._controller, self._settings.workers))
-            parts: set[asyncio.Task[None]] = {workers, sweeping}
-            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            self._queue.close()  # the workers were told to end, or the sweeper has failed
+            await asyncio.wait({workers, *background}, return_when=asyncio.FIRST_COMPLETED)
+            self._queue.close()  # the workers were told to end, or one of the others has failed
             await workers
-            if sweeping.done():
-                await sweeping
+            for task in background:
+                if task.done():
+                    await task
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
 
     async def _finish(self, writers: asyncio.Task[None]) -> bool:
         """Let the writers end, and tell whether they have."""
@@ -225,11 +231,14 @@ class Operator:
         return not late
 
     def _changed(self, kind: str, before: Raw | None, after: Raw | None) -> None:
-        lane = Lane.USER if kind in KINDS else Lane.TRAFFIC
         for raw in (before, after):
             if raw is not None:
-                for key in self._topology.keys_of(kind, raw):
-                    self._queue.add(key, lane)
+                self._concerns(kind, raw)
+
+    def _concerns(self, kind: str, raw: Raw) -> None:
+        lane = Lane.USER if kind in KINDS else Lane.TRAFFIC
+        for key in self._topology.keys_of(kind, raw):
+            self._queue.add(key, lane)
 
     def _reopened(self, secret: SecretRef) -> None:
         for key in self._topology.keys_with(secret):

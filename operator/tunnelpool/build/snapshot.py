@@ -77,6 +77,8 @@ class Slot:
     """Further tunnels of the same name: what a lost answer may leave behind."""
     configured: bool = True
     """The tunnel has the configuration that the Tunnel asks for: it knows all hostnames."""
+    shown: FrozenJson = None
+    """The canonical configuration that Cloudflare has shown; None if it was not looked at."""
     deployment: Raw | None = None
     secret: Raw | None = None
     pods: int = 0
@@ -263,6 +265,8 @@ class PoolSnapshot:
     observed: ObservedPool | None = None
     services: Mapping[str, Raw] = field(default_factory=dict)
     """By name, the Services whose addresses are origins; without those that do not exist."""
+    address_ranges: tuple[str, ...] | None = None
+    """Where Cloudflare's requests come from; None while that is not known."""
     health_check: HealthCheckView | None = None
     referrers: tuple[Observed[RemoteLoadBalancer], ...] = ()
     """Load balancers at Cloudflare that refer to the pool."""

@@ -178,7 +178,7 @@ def lbpool_status(
     if problem is None and observed is None:
         problem = Problem(Reason.PENDING, "the pool is being made")
     conditions = _conditions(lbpool, problem, now)
-    fields: dict[str, Any] = {"name": snapshot.name}
+    fields: dict[str, Any] = {"name": snapshot.name, **_let_in(snapshot, lbpool)}
     if observed is not None:
         conditions = _health_conditions(snapshot, lbpool, observed, conditions, now)
         seen = pool_health(observed)
@@ -199,6 +199,14 @@ def lbpool_status(
             ],
         }
     return _dump(lbpool, conditions, fields)
+
+
+def _let_in(snapshot: PoolSnapshot, lbpool: LBPool) -> dict[str, list[str]]:
+    """Tell which addresses a firewall must let in; before they are read again what was told stays told."""
+    if not lbpool.spec.origins:
+        return {}
+    known = lbpool.status.address_ranges if snapshot.address_ranges is None else snapshot.address_ranges
+    return {"addressRanges": list(known)} if known else {}
 
 
 def load_balancer_status(

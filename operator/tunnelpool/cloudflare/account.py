@@ -10,6 +10,7 @@ from typing import Final
 import httpx
 
 from tunnelpool.cloudflare import routes
+from tunnelpool.cloudflare.address_ranges import read_ranges
 from tunnelpool.cloudflare.answers import Answer
 from tunnelpool.cloudflare.budget import Sleep
 from tunnelpool.cloudflare.inventory import Inventory
@@ -18,12 +19,14 @@ from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.cloudflare.sweeping import sweep
 from tunnelpool.cloudflare.transport import OnCall, Session, Transport, ignore_call, ignore_wait
 from tunnelpool.cloudflare.writes import Writer
+from tunnelpool.domain.address_ranges import AddressRanges
 from tunnelpool.domain.errors import (
     CredentialsError,
     MissingPermissionError,
     RefusedError,
     UnavailableError,
 )
+from tunnelpool.domain.json import FrozenJson
 from tunnelpool.domain.remote import (
     DnsRecord,
     LoadBalancer,
@@ -130,6 +133,23 @@ class CloudAccount:
             raise UnavailableError("the answer to a question for a tunnel's token holds none")
         return answer.result
 
+    def configuration(self, tunnel_id: str) -> FrozenJson:
+        """Answer with the canonical configuration that a tunnel was last seen with or given; None if neither."""
+        return self._inventory.configurations.known(tunnel_id)
+
+    async def look_at_configuration(self, tunnel_id: str) -> None:
+        """Read the configuration of one tunnel, leaving most of the budget to others."""
+        reserve = self._settings.idle_reserve
+        await self._inventory.configurations.look(self._session, self._id, tunnel_id, reserve=reserve)
+
+    async def at_hostnames(self, zone_id: str) -> Sequence[Observed[LoadBalancer | DnsRecord]]:
+        """List the load balancers and the DNS records of a zone; what is not kept yet is not kept for it."""
+        reserve = self._settings.sweep_reserve
+        found: list[Observed[LoadBalancer | DnsRecord]] = []
+        for kind in (RemoteKind.LOAD_BALANCER, RemoteKind.DNS_RECORD):
+            found.extend(await self._loader.glance(kind, zone_id, reserve=reserve))
+        return found
+
     async def execute(self, step: RemoteStep) -> None:
         """Carry out one step and write its answer through to the listings."""
         await self._writer.execute(step)
@@ -208,6 +228,15 @@ class CloudAccounts:
         if len(self._accounts) > _TOKENS_KEPT:
             self._accounts.popitem(last=False)
         return known
+
+    async def address_ranges(self) -> AddressRanges:
+        """Read the addresses that Cloudflare's requests come from; no account is needed for that.
+
+        Raises:
+            UnavailableError: there is no answer, or one without ranges.
+
+        """
+        return await read_ranges(self._transport)
 
     async def aclose(self) -> None:
         """Give up readings that are under way and close the connections."""

@@ -44,6 +44,7 @@ _POOLS_GROUP: Final = "Load Balancing: Monitors and Pools"
 _BALANCERS_GROUP: Final = "Load Balancers"
 _TUNNEL_GROUP: Final = "Cloudflare Tunnel"
 
+ADDRESS_RANGES: Final = Route("/ips")
 USER_TOKEN: Final = Route("/user/tokens/verify")
 ACCOUNT_TOKEN: Final = Route("/accounts/{account}/tokens/verify")
 ZONES: Final = Route("/zones", "Zone")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tunnelpool.domain.errors import NotFoundError, StaleError
 from tunnelpool.domain.json import FrozenObject, thaw
-from tunnelpool.domain.kinds import KINDS, SECRET, Kind
+from tunnelpool.domain.kinds import CONFIG_MAP, KINDS, SECRET, Kind
 from tunnelpool.kube.client import APPLY, JSON_PATCH, MERGE_PATCH, KubeClient
 from tunnelpool.kube.events import EventRecorder
 from tunnelpool.kube.field_owners import MANAGER, moved
@@ -41,6 +41,13 @@ class KubeCluster:
         """
         found = await self._client.request("GET", SECRET.path(namespace, name))
         return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """Read a ConfigMap; None if there is none."""
+        try:
+            return await self._client.request("GET", CONFIG_MAP.path(namespace, name))
+        except NotFoundError:
+            return None
 
     async def uid_of_cluster(self) -> str:
         """Read the UID of the namespace `kube-system`, by which a cluster is known from its clones."""

@@ -22,11 +22,13 @@ from tunnelpool.domain.kinds import WATCHED
 from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.reasons import Problem
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Origin, Pool, Tunnel
+from tunnelpool.engine.address_keeper import AddressKeeper
 from tunnelpool.engine.connectors import Connectors
 from tunnelpool.engine.controller import Controller, run_workers
 from tunnelpool.engine.credentials import Credentials, SecretRef
 from tunnelpool.engine.decide import Decider
 from tunnelpool.engine.gather.gatherer import Gatherer
+from tunnelpool.engine.ports import Clouds
 from tunnelpool.engine.queue import Lane, WorkQueue
 from tunnelpool.engine.store import Raw, Store
 from tunnelpool.engine.sweeper import Sweeper
@@ -87,7 +89,9 @@ class Operator:
         fast_failover: bool = True,
         mass_deletion: bool = False,
         hostname_policy: HostnamePolicy = NO_POLICY,
+        clouds: Clouds | None = None,
     ) -> None:
+        """Make one; `clouds` are accounts elsewhere, instead of those in memory."""
         clock = LoopClock()
         site = Site(
             owner, ConnectorDefaults("cloudflared:test"), fast_failover, mass_deletion, hostname_policy
@@ -97,11 +101,13 @@ class Operator:
         self.failures: dict[Key, Problem] = {}
         self.queue: WorkQueue[Key] = WorkQueue(clock)
         self.store = Store()
-        self.credentials = Credentials(cluster, KeptClouds(remotes), clock, DEFAULT_SECRET)
+        self.credentials = Credentials(cluster, clouds or KeptClouds(remotes), clock, DEFAULT_SECRET)
         self.topology = Topology(self.store, self.credentials, hostname_policy)
         connectors = Connectors(self.store, clock)
         self.store.add_listener(self._changed)
-        gatherer = Gatherer(self.topology, connectors, self.credentials, site)
+        namespace = DEFAULT_SECRET.namespace
+        self.keeper = AddressKeeper(self.store, KeptClouds(remotes), cluster, namespace, self._concerns)
+        gatherer = Gatherer(self.topology, connectors, self.credentials, site, lambda: self.keeper.current)
         self.evidence_holds = True
         decider = Decider(gatherer, self.topology, site, clock, self.failures, lambda: self.evidence_holds)
         self.controller = Controller(
@@ -128,6 +134,7 @@ class Operator:
             async with asyncio.TaskGroup() as group:
                 group.create_task(run_workers(self.controller, 2))
                 group.create_task(self.sweeper.run())
+                group.create_task(self.keeper.run())
         finally:
             self._cluster.listeners.remove(self._heard)
             self.queue.close()
@@ -144,11 +151,14 @@ class Operator:
             self.store.put(kind, kept(kind, raw))
 
     def _changed(self, kind: str, before: Raw | None, after: Raw | None) -> None:
-        lane = Lane.USER if kind in KINDS else Lane.TRAFFIC
         for raw in (before, after):
             if raw is not None:
-                for key in self.topology.keys_of(kind, raw):
-                    self.queue.add(key, lane)
+                self._concerns(kind, raw)
+
+    def _concerns(self, kind: str, raw: Raw) -> None:
+        lane = Lane.USER if kind in KINDS else Lane.TRAFFIC
+        for key in self.topology.keys_of(kind, raw):
+            self.queue.add(key, lane)
 
     def _reopened(self, secret: SecretRef) -> None:
         for key in self.topology.keys_with(secret):

@@ -136,6 +136,11 @@ class SmallCluster:
             raise NotFoundError(f'secrets "{name}" not found', status=404)
         return self.secrets[namespace, name]
 
+    async def config_map(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """Read a ConfigMap."""
+        self.trip("read", "config map")
+        return self.get("ConfigMap", name, namespace)
+
     async def execute(self, step: ClusterStep, *, token: str | None = None) -> Mapping[str, Any] | None:
         """Carry out one step."""
         call = type(step).__name__

@@ -49,14 +49,17 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(operator: dict[str, A
     }
 
 
-def test_in_its_own_namespace_the_operator_may_keep_its_lease_and_nothing_else(render: Render) -> None:
+def test_in_its_own_namespace_the_operator_may_keep_its_lease_and_the_ranges_and_nothing_else(render: Render) -> None:
     objects = render()
     (role,) = [one for one in objects if one["kind"] == "Role"]
     assert role["metadata"]["namespace"] == "tunnelpool-system"
+    ranges = {"apiGroups": [""], "resources": ["configmaps"]}
     lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
     assert role["rules"] == [
         {**lease, "resourceNames": ["tunnelpool"], "verbs": ["get", "patch"]},
         {**lease, "verbs": ["create"]},
+        {**ranges, "resourceNames": ["tunnelpool-cloudflare-addresses"], "verbs": ["get", "patch"]},
+        {**ranges, "verbs": ["create"]},
     ]
     (binding,) = [one for one in objects if one["kind"] == "RoleBinding"]
     assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", role["metadata"]["name"])

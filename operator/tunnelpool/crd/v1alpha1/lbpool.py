@@ -224,6 +224,11 @@ class LBPoolStatus(Status):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     """Each origin and its health."""
+    address_ranges: tuple[StatusName, ...] = Field(
+        default=(), max_length=256, json_schema_extra={"x-kubernetes-list-type": "set"}
+    )
+    """The addresses that Cloudflare's requests to these origins come from, which their firewall must let in;
+    for origins with addresses only. The same stand in a ConfigMap beside the operator."""
 
 
 class LBPool(Resource):

@@ -6,6 +6,7 @@ from tunnelpool.build.snapshot import HostSnapshot, MonitorSnapshot, PoolSnapsho
 from tunnelpool.crd.v1alpha1 import Tunnel
 from tunnelpool.domain.keys import HostKey, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem
+from tunnelpool.engine.address_keeper import RangesNow
 from tunnelpool.engine.connectors import Connectors
 from tunnelpool.engine.credentials import Credentials
 from tunnelpool.engine.gather.accounts import Accounts
@@ -23,13 +24,18 @@ class Gatherer:
     """Builds one snapshot for each kind of key, and hands out the account that it is in, if it is open."""
 
     def __init__(
-        self, topology: Topology, connectors: Connectors, credentials: Credentials, site: Site
+        self,
+        topology: Topology,
+        connectors: Connectors,
+        credentials: Credentials,
+        site: Site,
+        ranges: RangesNow = lambda: None,
     ) -> None:
         accounts = Accounts(topology, credentials)
         origins = Origins(topology.store, connectors, site)
         self.remains = Remains(topology, credentials, site)
         self._monitors = Monitors(topology, accounts, site)
-        self._pools = Pools(topology, accounts, origins, self._monitors, site)
+        self._pools = Pools(topology, accounts, origins, self._monitors, site, ranges)
         self._hosts = Hosts(topology, accounts, origins, self._pools)
         self._tunnels = Tunnels(topology, accounts, origins, self._pools, self._hosts, site)
 

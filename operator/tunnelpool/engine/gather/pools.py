@@ -17,6 +17,7 @@ from tunnelpool.domain.ownership import read_tunnel_name
 from tunnelpool.domain.reasons import Problem
 from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
 from tunnelpool.domain.remote import Observed, ObservedPool, Zone
+from tunnelpool.engine.address_keeper import RangesNow
 from tunnelpool.engine.credentials import Opened
 from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.monitors import Monitors
@@ -30,13 +31,20 @@ class Pools:
     """Looks at pools, their members, health checks and referrers."""
 
     def __init__(
-        self, topology: Topology, accounts: Accounts, origins: Origins, monitors: Monitors, site: Site
+        self,
+        topology: Topology,
+        accounts: Accounts,
+        origins: Origins,
+        monitors: Monitors,
+        site: Site,
+        ranges: RangesNow,
     ) -> None:
         self._topology = topology
         self._accounts = accounts
         self._origins = origins
         self._monitors = monitors
         self._site = site
+        self._address_ranges = ranges
 
     async def look(self, key: PoolKey) -> tuple[PoolSnapshot, Cloud | None]:
         """Look at a pool, its members, its health check and the load balancers that refer to it."""
@@ -68,6 +76,7 @@ class Pools:
             fleet=self._origins.fleet(await opened.cloud.tunnels(), await opened.cloud.pools()),
             observed=observed,
             services=self._services(spec),
+            address_ranges=ranges.all if (ranges := self._address_ranges()) is not None else None,
             health_check=await self._check_view(spec, opened),
             referrers=referrers,
             alternatives=await self._alternatives(observed, referrers, opened),
