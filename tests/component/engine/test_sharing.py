@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 from resources import HOST, apply_tunnel, delete_all, patch
@@ -50,7 +52,17 @@ def _differing(change: Change) -> set[str]:
     return {one.name for one in before ^ after}
 
 
-async def both_join(here: World, there: World, **fields: object) -> None:
+def has(world: World, count: int) -> bool:
+    """Tell whether a cluster has so many origins in the pool."""
+    return len(origins(world, world.owner)) == count
+
+
+def are_in(world: World, count: int) -> bool:
+    """Tell whether both clusters have so many origins in the pool."""
+    return origins(world, OWNER) == origins(world, THERE) == {str(n) for n in range(count)}
+
+
+async def both_join(here: World, there: World, **fields: Any) -> None:
     """Let both clusters apply the same Tunnel, one after the other."""
     apply_tunnel(here, **fields)
     await here.start()
@@ -124,8 +136,7 @@ async def test_of_two_writes_at_the_same_moment_none_is_lost() -> None:
         for count in (3, 1, 4, 2, 1, 3):
             for world in (here, there):
                 patch(world, "Tunnel", "web", replicas=count, drainSeconds=1)
-            wanted = {str(n) for n in range(count)}
-            await here.until(lambda w=wanted: origins(here, OWNER) == origins(here, THERE) == w, within_s=30)
+            await here.until(partial(are_in, here, count), within_s=30)
         assert collisions >= 3
         await quiet(here, there, for_s=200)
         assert origins(here, OWNER) == origins(here, THERE) == {"0", "1", "2"}
@@ -150,7 +161,7 @@ async def test_a_write_starts_from_what_is_there_now_and_not_from_the_listing() 
         for count in (3, 4):
             for world in (here, there):
                 patch(world, "Tunnel", "web", replicas=count)
-                await world.until(lambda w=world, n=count: len(origins(w, w.owner)) == n, within_s=40)
+                await world.until(partial(has, world, count), within_s=40)
         assert not overwritten
 
 
