@@ -71,8 +71,9 @@ async def test_a_429_stops_every_caller_of_the_token_for_as_long_as_it_says(tool
         await tools.cloud.pools()
     assert refused.value.retry_after_s == 60
     for step in (CREATE, DELETE):
-        with pytest.raises(RateLimitedError):
+        with pytest.raises(RateLimitedError) as held:
             await tools.cloud.execute(step)
+        assert held.value.retry_after_s == 60  # the stop, and not only that the burst is spent
     assert len(tools.cloudflare.calls) == 1
     tools.clock.at += 61
     assert await tools.cloud.pools() == ()
