@@ -113,6 +113,8 @@ class Controller:
         self._shared = SharedWrites(clock)
         self._declined = Declined(clock)
         self._begun: dict[Key, float] = {}
+        self._wrote: set[Key] = set()
+        """Keys that have taken a step since they were begun: only then their neighbours see something new."""
 
     def longest_s(self) -> float:
         """Tell for how long the slowest worker has been at its key."""
@@ -136,8 +138,8 @@ class Controller:
 
     async def _reconcile(self, key: Key) -> str:
         self._queue.forget_delay(key)
+        self._wrote.discard(key)
         before = self._failures.get(key)
-        wrote = False
         concerned: set[Key] = set()
         try:
             await self._shared.look_after(key)
@@ -147,7 +149,6 @@ class Controller:
                 if not decision.steps:
                     break
                 concerned |= decision.concerned
-                wrote = True
                 await self._take(key, decision)
                 self._failures.pop(key, None)
                 decision = await self._decider.decide(key)
@@ -155,10 +156,10 @@ class Controller:
                 if decision.steps:
                     raise RestlessError(f"the plan does not end in {_PASSES} passes: please report this bug")
         except ApiError as error:
-            return await self._failed(key, error, concerned, wrote=wrote, before=before)
+            return await self._failed(key, error, concerned, before=before)
         if self._failures.pop(key, None) is not None:
             decision = await self._decider.decide(key)
-        if wrote or before is not None:
+        if key in self._wrote or before is not None:
             self._wake(key, concerned)
         try:
             await self._tell(decision)
@@ -222,6 +223,7 @@ class Controller:
             self._remember(step, answer)
         self._declined.done(key)
         self._repetition.note(key, step)
+        self._wrote.add(key)
         self._shared.wrote(key, step, decision.cloud)
         self._meter.stepped(step)
 
@@ -255,7 +257,7 @@ class Controller:
             self._store.put(write.kind, answer)
 
     async def _failed(
-        self, key: Key, error: ApiError, concerned: AbstractSet[Key], *, wrote: bool, before: Problem | None
+        self, key: Key, error: ApiError, concerned: AbstractSet[Key], *, before: Problem | None
     ) -> str:
         """Keep the reason, say it, and choose when to look again."""
         if isinstance(error, NotYetError):
@@ -264,7 +266,7 @@ class Controller:
             result, wait_s = self._judge(key, error)
             self._declined.note(key, error, wait_s)
         self._queue.add_after(key, wait_s)
-        if wrote or _reason(self._failures.get(key)) != _reason(before):
+        if key in self._wrote or _reason(self._failures.get(key)) != _reason(before):
             self._wake(key, concerned)
         try:
             await self._tell(await self._tellable(key))

@@ -61,9 +61,10 @@ async def test_a_change_that_shows_nowhere_is_made_ever_more_rarely_and_said_so(
 async def test_two_keys_that_wake_each_other_come_to_rest(world: World) -> None:
     async with world:
         apply_quickstart(world)
-        await world.start()
+        operator = await world.start()
         await world.quiet()
         keep_nothing(world.remote, Pool, Monitor)
+        looks = len(operator.meter.results)
         before, told = len(world.remote.log), len(world.cluster.log)
         patch(world, "LBPool", "my-pool", minimumOrigins=1)
         patch(world, "HealthCheck", "web", path="/elsewhere")
@@ -71,3 +72,4 @@ async def test_two_keys_that_wake_each_other_come_to_rest(world: World) -> None:
         await world.until(lambda: world.condition("LBPool", "my-pool") == "False/Restless")
         assert len(world.remote.log) - before == 2 * AT_MOST
         assert len(world.cluster.log) - told < 4 * AT_MOST
+        assert len(operator.meter.results) - looks < 20 * AT_MOST, "they only look, but without an end"
