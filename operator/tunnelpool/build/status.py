@@ -15,7 +15,8 @@ from tunnelpool.build.health import pool_health, serving
 from tunnelpool.build.host import pool_names, winner
 from tunnelpool.build.intent import HostIntent
 from tunnelpool.build.manifests import ROTATED_ANNOTATION, child_name, shared
-from tunnelpool.build.pool import effective, requires_tls
+from tunnelpool.build.pool import effective
+from tunnelpool.build.pool_conditions import health_conditions
 from tunnelpool.build.snapshot import (
     FurtherHost,
     HostSnapshot,
@@ -31,7 +32,6 @@ from tunnelpool.crd.conditions import Condition, ConditionStatus, drop_condition
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.ownership import read_marks
 from tunnelpool.domain.reasons import Problem, Reason, suspended
-from tunnelpool.domain.remote import ObservedPool
 
 OriginState = Literal["Registered", "Draining", "OutByOperator", "Disabled"]
 _READY_MESSAGE = "everything is as asked"
@@ -180,7 +180,7 @@ def lbpool_status(
     conditions = _conditions(lbpool, problem, now)
     fields: dict[str, Any] = {"name": snapshot.name, **_let_in(snapshot, lbpool)}
     if observed is not None:
-        conditions = _health_conditions(snapshot, lbpool, observed, conditions, now)
+        conditions = health_conditions(snapshot, lbpool, observed, conditions, now)
         seen = pool_health(observed)
         fields |= {
             "id": observed.id,
@@ -349,45 +349,3 @@ def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int)
         if host.answered_by is None:
             return Problem(Reason.PENDING, f"hostname '{host.hostname}' is not in Cloudflare's hands yet")
     return None
-
-
-def _health_conditions(
-    snapshot: PoolSnapshot,
-    lbpool: LBPool,
-    observed: ObservedPool,
-    conditions: tuple[Condition, ...],
-    now: datetime,
-) -> tuple[Condition, ...]:
-    generation = lbpool.metadata.generation
-    seen = pool_health(observed)
-    told = f"{seen.healthy} of {seen.origins} origins are up, {seen.minimum} must be"
-    healthy: tuple[ConditionStatus, Reason, str]
-    if not observed.value.monitor and lbpool.spec.minimum_origins > 1:
-        message = (
-            "`minimumOrigins` above 1 has no effect without `healthCheckRef`: Cloudflare then asks no origin"
-        )
-        healthy = ("Unknown", Reason.THRESHOLD_NEEDS_HEALTH_CHECK, message)
-    elif not observed.value.monitor:
-        healthy = ("Unknown", Reason.NO_HEALTH_CHECK, "without `healthCheckRef` every origin counts as up")
-    elif seen.health == "unknown":
-        healthy = ("Unknown", Reason.UNKNOWN, "no origin has been probed yet")
-    elif seen.health == "critical":
-        healthy = ("False", Reason.BELOW_THRESHOLD, told)
-    else:
-        healthy = ("True", Reason.DEGRADED if seen.health == "degraded" else Reason.HEALTHY, told)
-    conditions = set_condition(conditions, "Healthy", *healthy, generation=generation, now=now)
-    if not (lbpool.spec.origins and requires_tls(snapshot) and snapshot.ssl_modes):
-        return drop_condition(conditions, "TLSEnforced")
-    tls = _tls(snapshot)
-    return set_condition(conditions, "TLSEnforced", *tls, generation=generation, now=now)
-
-
-def _tls(snapshot: PoolSnapshot) -> tuple[ConditionStatus, Reason, str]:
-    for zone, mode in sorted(snapshot.ssl_modes.items()):
-        if mode is None:
-            message = f"the SSL mode of zone '{zone}' cannot be read: give the token Zone Settings Read"
-            return "Unknown", Reason.TLS_UNKNOWN, message
-        if mode in {"off", "flexible"}:
-            message = f"the SSL mode of zone '{zone}' is '{mode}': set it to 'full' or 'strict'"
-            return "False", Reason.TLS_NOT_ENFORCED, message
-    return "True", Reason.TLS_ENFORCED, "the zone's SSL mode is full or stricter"

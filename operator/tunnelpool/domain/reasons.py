@@ -60,6 +60,7 @@ class Reason(StrEnum):
     TLS_NOT_ENFORCED = "TLSNotEnforced"
     TLS_UNKNOWN = "TLSUnknown"
     THRESHOLD_NEEDS_HEALTH_CHECK = "ThresholdNeedsHealthCheck"
+    THRESHOLD_TOO_HIGH = "ThresholdTooHigh"
     NO_HEALTH_CHECK = "NoHealthCheck"
     DRIFTED = "Drifted"
     IN_SYNC = "InSync"
@@ -182,6 +183,10 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     ),
     Reason.TLS_UNKNOWN: "The zone's SSL mode cannot be read. Give the token Zone Settings Read.",
     Reason.THRESHOLD_NEEDS_HEALTH_CHECK: "`minimumOrigins` above 1 has no effect without a health check.",
+    Reason.THRESHOLD_TOO_HIGH: (
+        "`minimumOrigins` is greater than the number of origins that may be up, so the pool stays below it. "
+        "Lower it, or add origins."
+    ),
     Reason.NO_HEALTH_CHECK: "The pool has no health check: Cloudflare does not consider its health.",
     Reason.DRIFTED: (
         "Somebody has changed the fields that the message names at Cloudflare, and `driftPolicy: Report` "
@@ -264,7 +269,8 @@ A resource says how it stands by conditions only; there is no phase.
 | `TLSEnforced` | LBPool that requires TLS | The SSL mode of its zones makes Cloudflare use TLS. |
 
 `Reconciling`, `Stalled` and `observedGeneration` are read by kstatus, and so by Flux, Argo CD and
-`helm --wait`: `kubectl wait --for=condition=Ready tunnel/web` works as expected.
+`helm --wait`: `kubectl wait --for=condition=Ready tunnel/web` works as expected. `Ready` is about what was asked
+for, `Healthy` about what is up: an LBPool whose origins all fail their health check is ready and not healthy.
 
 The `reason` of a condition is one of these:
 

@@ -243,6 +243,8 @@ def pool_status(up: list[int], *, minimum: int = 1, monitor: str = "m") -> dict[
         ([0, 1], 2, "degraded", "True/Degraded"),
         ([0], 2, "critical", "False/BelowThreshold"),
         ([], 1, "critical", "False/BelowThreshold"),
+        ([0, 1, 2], 3, "healthy", "True/Healthy"),
+        ([0, 1, 2], 4, "critical", "False/ThresholdTooHigh"),
     ],
 )
 def test_the_health_of_a_pool_is_told_against_its_threshold(
@@ -252,6 +254,29 @@ def test_the_health_of_a_pool_is_told_against_its_threshold(
     assert (status["health"], status["healthyOrigins"], status["origins"]) == (health, len(up), 3)
     assert conditions(status)["Healthy"] == condition
     assert status["serving"] is True
+
+
+@pytest.mark.parametrize(
+    ("slots", "off", "condition"),
+    [
+        # One has yet to be made, so three may be up.
+        ((slot(0), slot(1), slot(2, remote=None)), (), "False/BelowThreshold"),
+        ((slot(0), slot(1), slot(2, leaving=True)), (), "False/ThresholdTooHigh"),
+        # Taken out by the operator it comes back by itself; by somebody else it does not.
+        ((slot(0), slot(1), slot(2)), "operator", "False/BelowThreshold"),
+        ((slot(0), slot(1), slot(2)), "somebody", "False/ThresholdTooHigh"),
+    ],
+)
+def test_a_threshold_above_what_there_may_be_is_told_from_one_that_is_not_met(
+    slots: tuple[Slot, ...], off: str, condition: str
+) -> None:
+    spec = lbpool(minimumOrigins=3)
+    there = [one for one in slots if one.remote is not None]
+    shown = existing(member(*there), lbpools=(spec,), off=(2,) if off == "somebody" else ())
+    shown = taken_out(shown, 2) if off == "operator" else shown
+    shown = observed(replace(shown.value, monitor="m"), up=[origin_name(0), origin_name(1)])
+    shot = snapshot(member(*slots), lbpools=(spec,), observed=shown)
+    assert conditions(lbpool_status(shot, spec, None, NOW))["Healthy"] == condition
 
 
 def test_a_pool_without_monitor_says_that_a_threshold_has_no_effect() -> None:
