@@ -269,8 +269,9 @@ A resource says how it stands by conditions only; there is no phase.
 | `TLSEnforced` | LBPool that requires TLS | The SSL mode of its zones makes Cloudflare use TLS. |
 
 `Reconciling`, `Stalled` and `observedGeneration` are read by kstatus, and so by Flux, Argo CD and
-`helm --wait`: `kubectl wait --for=condition=Ready tunnel/web` works as expected. `Ready` is about what was asked
-for, `Healthy` about what is up: an LBPool whose origins all fail their health check is ready and not healthy.
+`helm --wait`: `kubectl wait --for=condition=Ready tunnel/web` works as expected. `Ready` is about what was
+asked for, `Healthy` about what is up: an LBPool whose origins all fail their health check is ready and not
+healthy.
 
 The `reason` of a condition is one of these:
 

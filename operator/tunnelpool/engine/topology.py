@@ -175,7 +175,10 @@ class Topology:
 
     def claims_at(self, hostname: str) -> tuple[Tunnel | LoadBalancer, ...]:
         """List who claims a host name, oldest first; whoever may not does not count beside one who may."""
-        found = (*self.balancers_at(hostname), *self.tunnels_at(hostname))
+        found: tuple[Tunnel | LoadBalancer, ...] = (
+            *self.balancers_at(hostname),
+            *self.tunnels_at(hostname),
+        )
         return oldest_first(self._allowed(found, lambda _: hostname))
 
     def refusal(self, claim: Resource, *hostnames: str) -> Problem | None:

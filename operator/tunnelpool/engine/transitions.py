@@ -38,6 +38,8 @@ def events_of(kind: str, before: Status, after: Status) -> Iterator[StatusEvent]
             yield from _served_elsewhere(before, after)
         case "LBPool":
             yield from _pool(before, after)
+        case _:
+            return
 
 
 def _failed(message: str, *, back: bool) -> StatusEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from resources import apply_quickstart, apply_static, apply_tunnel, patch
@@ -193,3 +194,37 @@ async def test_a_pool_of_addresses_needs_nobody_to_refer_to_it(world: World) -> 
         await world.quiet(for_s=30)
         assert world.is_ready()
         assert world.remote.only(Pool).value.origins[0].address == "fallback.example.net"
+
+
+@pytest.mark.parametrize(
+    ("fields", "billed"),
+    [
+        ({"replicas": 3}, 3),
+        ({"replicas": 3, "registration": "Shared"}, 1),
+        ({"replicas": 2, "pool": None}, 0),
+        (
+            {
+                "replicas": 2,
+                "ingress": [
+                    {"hostname": "api.example.com", "service": "http://api:80", "pool": "api"},
+                    {"hostname": "docs.example.com", "service": "http://docs:80"},
+                ],
+            },
+            4,
+        ),
+        ({"replicas": 0}, 0),
+    ],
+)
+async def test_each_origin_of_each_pool_is_billed_also_while_it_is_out(
+    world: World, fields: dict[str, Any], billed: int
+) -> None:
+    async with world:
+        apply_tunnel(world, **fields)
+        await world.start()
+        await world.quiet()
+        assert world.status("Tunnel", "web")["billableOrigins"] == billed
+        origins = sum(len(pool.value.origins) for pool in world.remote.all(Pool))
+        assert origins == billed
+        world.pods.kill("web-connector-0", hold=True)
+        await world.quiet()
+        assert world.status("Tunnel", "web")["billableOrigins"] == billed
