@@ -13,12 +13,13 @@ from typing import Final
 
 from tunnelpool.cloudflare.account import CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.commands.installation import Installation, installation
 from tunnelpool.commands.reach import Reach, list_all, reach
 from tunnelpool.domain.errors import ApiError, ClusterRefusedError, NotFoundError
 from tunnelpool.domain.keeping import kept
 from tunnelpool.domain.keys import Key
-from tunnelpool.domain.kinds import WATCHED
+from tunnelpool.domain.kinds import SERVICE, STATEFUL_SET, WATCHED
 from tunnelpool.domain.ownership import CLUSTER_NAME, Owner
 from tunnelpool.engine.clock import SystemClock
 from tunnelpool.engine.credentials import ACCOUNT_KEY, TOKEN_KEY, SecretRef
@@ -36,6 +37,8 @@ TOKEN_VARIABLE: Final = "CLOUDFLARE_API_TOKEN"  # noqa: S105 - the name of a var
 ACCOUNT_VARIABLE: Final = "CLOUDFLARE_ACCOUNT_ID"
 _NOBODY: Final = Owner("new-cluster", "00000000")
 _ASSUMED: Final = "connectors that would start are taken to connect, new origins to pass their health check"
+_REFERRED: Final = (STATEFUL_SET, SERVICE)
+"""Watched for what may refer to them; Deployments are listed for connectors as well."""
 _NO_CLUSTER: Final = "the cluster was not looked at: only what happens at Cloudflare is shown"
 
 
@@ -73,15 +76,16 @@ async def plan(request: PlanRequest, environment: Mapping[str, str]) -> Preview:
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(reach(request.kubeconfig)) if request.use_cluster else None
         setup = await installation(there.client if there else None, request.operator_namespace, environment)
-        clouds = CloudAccounts(
+        transport = Transport(
             CloudflareSettings(api_url=setup.settings.api_url),
             SystemClock(),
             user_agent=f"tunnelpool-plan/{importlib.metadata.version('tunnelpool')}",
         )
+        clouds = CloudAccounts(transport)
         stack.push_async_callback(clouds.aclose)
         store, notes = Store(), list(_setup_notes(there, setup))
         if there is not None:
-            notes += await _fill(store, there, sorted(_namespaces(request, given)))
+            notes += await _fill(store, there, given, sorted(_namespaces(request, given)))
         clock, names, own = PassingTime(), Names(), _own_secret(setup)
         simulation = Simulation(
             store,
@@ -101,7 +105,9 @@ async def plan(request: PlanRequest, environment: Mapping[str, str]) -> Preview:
         await simulation.open()
         if request.every_namespace:
             keys |= await simulation.remains()
-        outcome = await simulation.run(keys | simulation.keys_of(scope.resources(store)))
+        followed = [(str(raw["kind"]), raw) for raw in given.followed]
+        keys |= simulation.keys_of([*scope.resources(store), *followed])
+        outcome = await simulation.run(keys)
         outcome = Outcome(outcome.items, tuple(filter(scope.covers, outcome.findings)))
         if there is None:
             outcome, changes = only_cloudflare(outcome), ()
@@ -136,7 +142,7 @@ class _Scope:
 def _namespaces(request: PlanRequest, given: Given) -> frozenset[str]:
     if request.documents is None:
         return frozenset({request.namespace})
-    return frozenset(_place(raw)[0] for raw in given.resources)
+    return frozenset(_place(raw)[0] for raw in (*given.resources, *given.followed))
 
 
 def _setup_notes(there: Reach | None, setup: Installation) -> Iterable[str]:
@@ -149,7 +155,17 @@ def _setup_notes(there: Reach | None, setup: Installation) -> Iterable[str]:
         )
 
 
-async def _fill(store: Store, there: Reach, namespaces: Sequence[str]) -> list[str]:
+def _referred(store: Store, given: Given) -> set[str]:
+    """Tell which kinds of what others own are referred to: whoever follows none needs no right to list it."""
+    specs = [raw.get("spec") or {} for kind in KINDS for raw in store.all(kind)]
+    specs += [raw.get("spec") or {} for raw in given.resources]
+    found = {(spec.get("workloadRef") or {}).get("kind", "") for spec in specs}
+    if any("serviceRef" in origin for spec in specs for origin in spec.get("origins") or ()):
+        found.add(SERVICE.name)
+    return found
+
+
+async def _fill(store: Store, there: Reach, given: Given, namespaces: Sequence[str]) -> list[str]:
     """Put into the store what the operator would watch; answer with what the reader must know of that.
 
     Raises:
@@ -159,6 +175,8 @@ async def _fill(store: Store, there: Reach, namespaces: Sequence[str]) -> list[s
     notes = []
     narrow = False
     for kind in WATCHED:
+        if kind in _REFERRED and kind.name not in _referred(store, given):
+            continue
         places = list(namespaces) if narrow else [""]
         try:
             found = [raw for place in places for raw in await list_all(there.cluster, kind, place)]

@@ -14,11 +14,12 @@ import yaml
 from tunnelpool.crd.base import GROUP
 from tunnelpool.crd.parsing import InvalidResourceError, parse
 from tunnelpool.crd.schema import resource_schema
-from tunnelpool.crd.v1alpha1 import KINDS, Tunnel
+from tunnelpool.crd.v1alpha1 import KINDS, LBPool, Tunnel
 from tunnelpool.engine.credentials import SecretRef
 from tunnelpool.engine.store import Raw, Store
 from tunnelpool.plan.fields import FieldChange, differences, masked
 from tunnelpool.preview.cluster import next_version
+from tunnelpool.preview.surroundings import is_followed, lay_around
 
 Action = Literal["create", "update", "delete"]
 _IMMUTABLE: Final = {"Tunnel": "hostname", "LoadBalancer": "hostname", "LBPool": "name"}
@@ -31,10 +32,12 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the manifests hold of ours, and the Secrets among them."""
+    """What the manifests hold of ours, the Secrets among them, and what Tunnels and pools may follow."""
 
     resources: tuple[Raw, ...] = ()
     secrets: Mapping[SecretRef, Mapping[str, bytes]] = field(default_factory=dict)
+    followed: tuple[Raw, ...] = ()
+    """Workloads and Services."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ def read(documents: Iterable[tuple[str, str]], namespace: str) -> Given:
     documents = tuple(documents)
     resources: dict[tuple[str, str, str], Raw] = {}
     secrets: dict[SecretRef, Mapping[str, bytes]] = {}
+    followed: list[Raw] = []
     objects = [(name, raw) for name, text in documents for raw in _objects(name, text)]
     if documents and not objects:
         raise ManifestError("the manifests hold no object: nothing can be planned from them")
@@ -68,13 +72,15 @@ def read(documents: Iterable[tuple[str, str]], namespace: str) -> Given:
         placed = {**raw, "metadata": meta}
         if raw.get("kind") == "Secret":
             secrets[SecretRef(meta["namespace"], meta["name"])] = _data(raw)
+        elif is_followed(placed):
+            followed.append(placed)
         elif str(raw.get("apiVersion", "")).partition("/")[0] == GROUP:
             place = (str(raw.get("kind")), meta["namespace"], meta["name"])
             if place in resources:
                 raise ManifestError(f"{name}: {place[0]} {place[1]}/{place[2]} is given twice")
             _check(name, placed)
             resources[place] = placed
-    return Given(tuple(resources[place] for place in sorted(resources)), secrets)
+    return Given(tuple(resources[place] for place in sorted(resources)), secrets, tuple(followed))
 
 
 def lay_over(store: Store, given: Given, now: float, *, prune: bool) -> tuple[ResourceChange, ...]:
@@ -82,6 +88,8 @@ def lay_over(store: Store, given: Given, now: float, *, prune: bool) -> tuple[Re
 
     With `prune` resources of ours that no manifest names, in a namespace that one names, are deleted.
     """
+    for raw in given.followed:
+        lay_around(store, raw)
     changes = [change for raw in given.resources if (change := _apply(store, raw, now)) is not None]
     if prune:
         kept = {
@@ -174,6 +182,15 @@ def _check(name: str, raw: Raw) -> None:
             resource.spec.service_url(resource.metadata.namespace)
         except ValueError as error:
             raise ManifestError(f"{name}: {resource}: spec {error}") from None
+        if resource.spec.workload_ref is not None and resource.spec.replicas is not None:
+            raise ManifestError(f"{name}: {resource}: spec must have one of `replicas` and `workloadRef`")
+    if isinstance(resource, LBPool):
+        for origin in resource.spec.origins:
+            if (origin.address is None) == (origin.service_ref is None):
+                raise ManifestError(
+                    f"{name}: {resource}: origin '{origin.name}' must have exactly one of `address` and "
+                    "`serviceRef`"
+                )
 
 
 @functools.cache

@@ -52,11 +52,12 @@ async def preview(world: World, *manifests: str, prune: bool = False, now: float
 
     await simulation.open()
     keys = simulation.keys_of(resources())
-    given = read([("test", "\n---\n".join(manifests))], "default")
+    given = read([("test", "\n---\n".join(manifests))] if manifests else [], "default")
     changes = lay_over(store, given, clock.now(), prune=prune)
     await simulation.open()
     keys |= await simulation.remains()
-    outcome = await simulation.run(keys | simulation.keys_of(resources()))
+    followed = [(str(raw["kind"]), raw) for raw in given.followed]
+    outcome = await simulation.run(keys | simulation.keys_of([*resources(), *followed]))
     return Preview(changes, outcome, names)
 
 
