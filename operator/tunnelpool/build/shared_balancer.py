@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tunnelpool.build.intent import HostIntent
 from tunnelpool.build.ownership import cluster_name_taken, foreign
-from tunnelpool.build.sharing import is_open, join_balancer, leave_balancer, others
+from tunnelpool.build.sharing import is_open, join_balancer, leave_balancer, others, takes_part
 from tunnelpool.build.snapshot import HostSnapshot, Site
 from tunnelpool.crd.v1alpha1 import LoadBalancer
 from tunnelpool.domain.ownership import mark_of
@@ -45,6 +45,8 @@ def in_company(
     if there is None or intent.hold or not (wants_sharing(owner) or others(there, site.owner)):
         return intent
     wish = intent.load_balancer
+    if wish is None and not takes_part(there, site.owner):
+        return intent
     if wish is None:
         return replace(intent, load_balancer=leave_balancer(there, site.owner))
     if mark_of(wish.description, site.owner) is None:

@@ -14,6 +14,7 @@ from tunnelpool.build.sharing import (
     leave_pool,
     others,
     owner_of_origin,
+    takes_part,
 )
 from tunnelpool.build.snapshot import PoolSnapshot, Site
 from tunnelpool.crd.v1alpha1 import LBPool
@@ -55,6 +56,8 @@ def in_company(intent: Intent[Pool], snapshot: PoolSnapshot, spec: LBPool | None
     """Turn what we want of a pool for ourselves into what it shall be with everybody in it."""
     there = snapshot.observed.value if snapshot.observed else None
     if there is None or intent.hold or not (wants_sharing(spec) or others(there, site.owner)):
+        return intent
+    if intent.desired is None and not takes_part(there, site.owner):
         return intent
     if intent.desired is None:
         return replace(intent, desired=leave_pool(there, site.owner))

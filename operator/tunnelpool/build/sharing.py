@@ -26,6 +26,11 @@ def takes_part(value: RemoteValue, owner: Owner) -> bool:
     return owner.covers(owner_of(value))
 
 
+def takes_care(value: RemoteValue, owner: Owner) -> bool:
+    """Tell whether the settings of an object are ours to write: no other cluster is its owner."""
+    return _host(others(value, owner)) is None
+
+
 def others(value: RemoteValue, owner: Owner) -> tuple[Mark, ...]:
     """List the marks of other clusters that take part, their owner first."""
     if not isinstance(value, (Pool, LoadBalancer)):

@@ -13,6 +13,8 @@ from tunnelpool.plan.steps import Change, Update
 _SERVER_DECIDES: Final = {(LoadBalancer, "ttl"), (LoadBalancer, "session_affinity_ttl")}
 """Fields whose zero means: whatever Cloudflare has chosen."""
 
+_ENTRIES: Final = ("origins", "default_pools", "description")
+
 _QUANTITIES: Final = frozenset({"limits", "requests"})
 """Maps whose values the API server rewrites (`1000m` becomes `1`)."""
 
@@ -34,7 +36,24 @@ def update(desired: RemoteValue, observed: Observed[Any]) -> Update | None:
     if not different:
         return None
     shared = is_shared(desired) or is_shared(observed.value)
+    if shared:
+        different = _with_entries(different, desired, observed.value)
     return Update(observed.id, desired, different, observed.zone_id, shared)
+
+
+def _with_entries(
+    different: tuple[Change, ...], desired: RemoteValue, there: RemoteValue
+) -> tuple[Change, ...]:
+    """Write the entries of a shared object and the marks that say whose they are together or not at all.
+
+    Two clusters that write at the same moment then leave one of the two wholes, never entries without mark.
+    """
+    names = [name for name in _ENTRIES if hasattr(desired, name)]
+    written = {change.field for change in different}
+    if not written & set(names):
+        return different
+    missing = [name for name in names if name not in written]
+    return (*different, *(Change(name, getattr(there, name), getattr(desired, name)) for name in missing))
 
 
 def covers(observed: Any, desired: Any) -> bool:

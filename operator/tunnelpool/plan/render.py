@@ -26,7 +26,7 @@ def describe(step: Step) -> str:
         case Create(value=value):
             return f"create {KIND_OF[type(value)]} '{_title(value)}'"
         case Update(value=value, changes=changes):
-            fields = ", ".join(change.field for change in changes)
+            fields = ", ".join(change.field for change in changes if change.before != change.after)
             return f"change {KIND_OF[type(value)]} '{_title(value)}': {fields}"
         case Delete(kind=kind, name=name):
             return f"delete {kind} '{name}'"

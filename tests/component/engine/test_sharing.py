@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from resources import HOST, apply_tunnel, delete_all, patch
+from resources import HOST, apply_quickstart, apply_tunnel, delete_all, patch
 from running_world import OWNER, World
 
 from tunnelpool.domain.ownership import Owner, mark_of, read_mark, read_marks
@@ -265,3 +265,41 @@ async def test_the_last_origin_of_a_cluster_may_go_out_while_another_cluster_ans
         here.pods.kill("web-connector-1", hold=True)
         await quiet(here, there)
         assert len(here.remote.answering(HOST)) == 1, "the very last one stays in"
+
+
+async def test_the_quickstart_of_two_clusters_shares_everything_that_says_so() -> None:
+    async with two_clusters() as (here, there):
+        for world in (here, there):
+            apply_quickstart(world, replicas=2)
+            for pool in ("my-pool", "static"):
+                patch(world, "LBPool", pool, sharing="Shared")
+            await world.start()
+            await quiet(here, for_s=20)
+        await quiet(here, there)
+        assert here.is_ready()
+        assert there.is_ready()
+        static = here.remote.named(Pool, "static").value
+        assert [one.name for one in static.origins] == ["static"], "which both list, and is there once"
+        for world in (here, there):
+            assert world.condition("LBPool", "my-pool", "SettingsDiffer") == "False/InSync"
+        delete_all(here)
+        await quiet(here, there, for_s=400)
+        assert not here.remains()
+        assert there.is_ready()
+        assert len(here.remote.answering(HOST)) == 2
+        assert [one.name for one in here.remote.named(Pool, "static").value.origins] == ["static"]
+        delete_all(there)
+        await quiet(here, there, for_s=400)
+        assert not here.remote.objects
+
+
+async def test_retained_by_one_cluster_the_other_goes_on_with_it() -> None:
+    async with two_clusters() as (here, there):
+        await both_join(here, there, deletionPolicy="Retain")
+        delete_all(here)
+        await quiet(here, there, for_s=400)
+        assert not here.remains()
+        assert len(here.remote.only(Pool).value.origins) == 4, "what was here stays, and is nobody's"
+        (mark,) = read_marks(here.remote.only(Pool).value.description)
+        assert (mark.owner, mark.guest) == (THERE, False)
+        assert there.is_ready()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tunnelpool.build.ownership import is_unowned
+from tunnelpool.build.sharing import takes_care
 from tunnelpool.build.snapshot import MonitorSnapshot, Site
 from tunnelpool.crd.v1alpha1 import HealthCheck
 from tunnelpool.domain.keys import MonitorKey
 from tunnelpool.domain.ownership import read_mark
 from tunnelpool.domain.reasons import Problem
-from tunnelpool.domain.remote import Monitor, Observed
+from tunnelpool.domain.remote import Monitor, Observed, ObservedPool
 from tunnelpool.engine.credentials import Opened
 from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.namesakes import monitor_of_namesake
@@ -65,6 +68,14 @@ class Monitors:
             if one.value.description == check.spec.description and is_unowned(one.value)
         ]
         return tuple(same) if len(same) == 1 else ()
+
+    async def alike(self, own: str, observed: ObservedPool | None, opened: Opened) -> str:
+        """Take the monitor of a pool that another cluster has made for ours, if it checks the same."""
+        if observed is None or takes_care(observed.value, self._site.owner):
+            return own
+        monitors = {one.id: replace(one.value, description="") for one in await opened.cloud.monitors()}
+        theirs = observed.value.monitor
+        return theirs if own in monitors and monitors.get(theirs) == monitors[own] else own
 
     async def marked(self, key: MonitorKey, opened: Opened) -> tuple[Observed[Monitor], ...]:
         """List the monitors that carry the mark of a HealthCheck: more than one after a lost answer."""

@@ -77,7 +77,7 @@ class Pools:
             observed=observed,
             services=self._services(spec),
             address_ranges=ranges.all if (ranges := self._address_ranges()) is not None else None,
-            health_check=await self._check_view(spec, opened),
+            health_check=await self._check_view(spec, observed, opened),
             referrers=referrers,
             alternatives=await self._alternatives(observed, referrers, opened),
             serving=await self._serving(referrers, opened),
@@ -140,7 +140,9 @@ class Pools:
                 members.append(self._origins.member(tunnel, remotes, all_leave=True))
         return tuple(members)
 
-    async def _check_view(self, spec: LBPool | None, opened: Opened) -> HealthCheckView | None:
+    async def _check_view(
+        self, spec: LBPool | None, observed: ObservedPool | None, opened: Opened
+    ) -> HealthCheckView | None:
         if spec is None or spec.spec.health_check_ref is None:
             return None
         name, namespace = spec.spec.health_check_ref.name, spec.metadata.namespace
@@ -149,7 +151,8 @@ class Pools:
         pools = {one.value.monitor for one in await opened.cloud.pools()}
         used = sorted(one.id for one in found if one.id in pools)
         check = self._topology.health_check(namespace, name)
-        return HealthCheckView(name, check, used[0] if used else monitor_id)
+        own = used[0] if used else monitor_id
+        return HealthCheckView(name, check, await self._monitors.alike(own, observed, opened))
 
     async def _referrers(
         self, observed: ObservedPool | None, opened: Opened, *, everywhere: bool
