@@ -126,7 +126,8 @@ class LoadBalancerSpec(SharedSpec):
     ]
     """Public host name, in a zone of the Cloudflare account. It cannot be changed."""
     pools: PoolList
-    """Names of the pools in the order of failover, as `name` of an LBPool or `pool` of a Tunnel."""
+    """The pools in the order of failover: LBPools of the namespace by the name of the object (their
+    `spec.name` may differ), else pools that Tunnels name by `pool`."""
     fallback_ref: PoolRef | None = None
     """The LBPool that answers when every other is down; its health is not asked. Default: the `fallbackRef`
     of the first pool's LBPool, else the first pool itself."""

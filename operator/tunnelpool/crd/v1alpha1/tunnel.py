@@ -89,8 +89,9 @@ class TunnelSpec(Spec):
     """Further rules: paths of the Tunnel's hostname, and further hostnames. They are asked in their order,
     before the Tunnel's own `service`; what no rule matches is answered with 404."""
     pool: PoolName | None = None
-    """Name of the load balancer pool to join, as `name` of an LBPool or without one: pool and load
-    balancer are created where no object describes them. Without `pool` the hostname gets a proxied
+    """The load balancer pool to join: an LBPool of the namespace by the name of the object (its `spec.name`
+    may differ), else a pool by its name at Cloudflare. Pool and load balancer are created where no object
+    describes them. Without `pool` the hostname gets a proxied
     CNAME to the tunnel and no load balancer is needed."""
     replicas: int | None = Field(default=None, ge=0, le=MAX_REPLICAS)
     """How many connectors run. With 0 the origins leave the pool. Default: 2, or with `workloadRef` as many
