@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from tunnelpool.cloudflare.account import CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.domain.errors import ApiError
 from tunnelpool.domain.keys import Key
 from tunnelpool.domain.kinds import WATCHED
@@ -94,7 +95,7 @@ async def run(settings: Settings) -> int:
         elector = Elector(lease, clock, _identity())
         client = await KubeClient.connect(fence=elector)
         connections.push_async_callback(client.close)
-        clouds = CloudAccounts(
+        transport = Transport(
             CloudflareSettings.within(settings.calls_per_five_minutes, api_url=settings.api_url),
             clock,
             fence=elector,
@@ -102,6 +103,7 @@ async def run(settings: Settings) -> int:
             on_wait=metrics.rate_limit_wait,
             user_agent=f"tunnelpool/{importlib.metadata.version('tunnelpool')}",
         )
+        clouds = CloudAccounts(transport)
         connections.push_async_callback(clouds.aclose)
         cluster = KubeCluster(client, EventRecorder(client, clock))
         uid = await _cluster_uid(cluster, stop)

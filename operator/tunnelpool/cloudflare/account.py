@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
-
-import httpx
 
 from tunnelpool.cloudflare import routes
 from tunnelpool.cloudflare.address_ranges import read_ranges
 from tunnelpool.cloudflare.answers import Answer
-from tunnelpool.cloudflare.budget import Sleep
 from tunnelpool.cloudflare.inventory import Inventory
 from tunnelpool.cloudflare.loading import Loader
 from tunnelpool.cloudflare.settings import CloudflareSettings
 from tunnelpool.cloudflare.sweeping import sweep
-from tunnelpool.cloudflare.transport import OnCall, Session, Transport, ignore_call, ignore_wait
+from tunnelpool.cloudflare.transport import Session, Transport
 from tunnelpool.cloudflare.writes import Writer
 from tunnelpool.domain.address_ranges import AddressRanges
 from tunnelpool.domain.errors import (
@@ -37,7 +33,7 @@ from tunnelpool.domain.remote import (
     RemoteKind,
     Zone,
 )
-from tunnelpool.engine.ports import Account, Changed, Clock, Fence
+from tunnelpool.engine.ports import Account, Changed
 from tunnelpool.plan.steps import RemoteStep
 
 _TOKENS_KEPT: Final = 256
@@ -174,37 +170,12 @@ class CloudAccount:
 
 
 class CloudAccounts:
-    """All accounts behind one transport. Call `aclose` at the end.
+    """All accounts behind one transport, which `aclose` closes in the end."""
 
-    `http` stands in for the network in tests. `on_call` hears of each request (route template, method,
-    status or 0, seconds), `on_wait` of the seconds for which a budget held one back. `fence` must be passed
-    by every write.
-    """
-
-    def __init__(
-        self,
-        settings: CloudflareSettings,
-        clock: Clock,
-        *,
-        http: httpx.AsyncBaseTransport | None = None,
-        fence: Fence | None = None,
-        on_call: OnCall = ignore_call,
-        on_wait: Callable[[float], None] = ignore_wait,
-        sleep: Sleep = asyncio.sleep,
-        user_agent: str = "tunnelpool",
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._transport = Transport(
-            settings,
-            clock,
-            http=http,
-            fence=fence,
-            on_call=on_call,
-            on_wait=on_wait,
-            sleep=sleep,
-            user_agent=user_agent,
-        )
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._settings = transport.settings
+        self._clock = transport.clock
         self._inventories: dict[str, Inventory] = {}
         self._accounts: OrderedDict[tuple[str, str], CloudAccount] = OrderedDict()
 

@@ -59,8 +59,9 @@ def ignore_wait(seconds: float) -> None:
 class Transport:
     """Connections to the API and the budgets of the tokens that were ever used.
 
-    `http` stands in for the network in tests. `on_call` hears of each request, `on_wait` of the seconds
-    for which the budget held one back. With a `fence`, every request but GET must pass it.
+    `http` stands in for the network in tests. `on_call` hears of each request (route template, method,
+    status or 0, seconds), `on_wait` of the seconds for which a budget held one back. With a `fence`, every
+    request but GET must pass it.
     """
 
     def __init__(

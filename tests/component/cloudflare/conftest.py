@@ -16,6 +16,7 @@ import pytest
 
 from tunnelpool.cloudflare.account import CloudAccount, CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Pool, RemoteValue, Tunnel
 from tunnelpool.engine.ports import Account
 from tunnelpool.plan.steps import Create
@@ -192,7 +193,7 @@ async def tools(clock: SteppedClock) -> AsyncIterator[Tools]:
     cloudflare = FakeCloudflare()
     observed: list[tuple[str, str, int]] = []
     waits: list[float] = []
-    accounts = CloudAccounts(
+    transport = Transport(
         CloudflareSettings(),
         clock,
         http=httpx.MockTransport(cloudflare),
@@ -200,6 +201,7 @@ async def tools(clock: SteppedClock) -> AsyncIterator[Tools]:
         on_wait=waits.append,
         sleep=clock.sleep,
     )
+    accounts = CloudAccounts(transport)
     cloud = accounts.account(Account(ACCOUNT, TOKEN))
     yield Tools(clock, cloudflare, accounts, cloud, observed, waits)
     await accounts.aclose()

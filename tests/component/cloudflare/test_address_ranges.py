@@ -10,6 +10,7 @@ import pytest
 
 from tunnelpool.cloudflare.account import CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.domain.address_ranges import AddressRanges
 from tunnelpool.domain.errors import UnavailableError
 from tunnelpool.engine.clock import SystemClock
@@ -19,7 +20,8 @@ RANGES = {"ipv4_cidrs": ["173.245.48.0/20"], "ipv6_cidrs": ["2400:cb00::/32"], "
 
 async def _read(answer: Callable[[httpx.Request], httpx.Response], **options: Any) -> AddressRanges:
     settings = CloudflareSettings(api_url="https://api.example.net/client/v4")
-    clouds = CloudAccounts(settings, SystemClock(), http=httpx.MockTransport(answer), **options)
+    transport = Transport(settings, SystemClock(), http=httpx.MockTransport(answer), **options)
+    clouds = CloudAccounts(transport)
     try:
         return await clouds.address_ranges()
     finally:

@@ -12,6 +12,7 @@ import pytest
 
 from tunnelpool.cloudflare.account import CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.domain.errors import NotLeaderError, OutcomeUnknownError
 from tunnelpool.domain.remote import RemoteKind, Tunnel
 from tunnelpool.engine.ports import Account, Cloud
@@ -50,7 +51,8 @@ def fence(tools: Any) -> Fence:
 
 
 def fenced(tools: Any, fence: Fence, http: httpx.MockTransport) -> CloudAccounts:
-    return CloudAccounts(CloudflareSettings(), tools.clock, http=http, fence=fence, sleep=tools.clock.sleep)
+    clock = tools.clock
+    return CloudAccounts(Transport(CloudflareSettings(), clock, http=http, fence=fence, sleep=clock.sleep))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 
 from tunnelpool.cloudflare.account import CloudAccount, CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.engine.clock import SystemClock
 from tunnelpool.engine.ports import Account
 
@@ -57,7 +58,8 @@ class RunningEdge:
         settings = CloudflareSettings(
             api_url=self.ready["api_url"], requests_per_s=10_000, burst=10_000, doubt_interval_s=0
         )
-        accounts = CloudAccounts(settings, SystemClock(), http=httpx.AsyncHTTPTransport(verify=_TLS))
+        http = httpx.AsyncHTTPTransport(verify=_TLS)
+        accounts = CloudAccounts(Transport(settings, SystemClock(), http=http))
         try:
             yield accounts.account(Account(self.ready["account_id"], token or self.ready["api_token"]))
         finally:

@@ -26,6 +26,7 @@ from localedge.testing import FakeAnswer, FakeEdge, edge_with_fake_tunnels
 from localedge.tunnel.interface import TunnelRequest
 from tunnelpool.cloudflare.account import CloudAccount, CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.domain.errors import (
     ActiveConnectionsError,
     AlreadyExistsError,
@@ -164,7 +165,7 @@ class OverTheEdge:
         settings = CloudflareSettings(
             api_url=self._fake.api, requests_per_s=1e4, burst=10_000, doubt_interval_s=0
         )
-        accounts = CloudAccounts(settings, EdgeTime(self._clock), http=self._http)
+        accounts = CloudAccounts(Transport(settings, EdgeTime(self._clock), http=self._http))
         opened: CloudAccount = accounts.account(
             Account(self._fake.edge.account.id, token or self._fake.edge.full_token.value)
         )

@@ -25,6 +25,7 @@ from localedge.options import EdgeOptions
 from localedge.testing import FakeEdge, edge_with_fake_tunnels
 from tunnelpool.cloudflare.account import CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.domain.ownership import Owner, read_marks
 from tunnelpool.engine import shared_writes
 from tunnelpool.engine.clock import SystemClock
@@ -74,7 +75,8 @@ class Cluster:
             slow_max_age_s=SWEEP_S,
         )
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        clouds = CloudAccounts(settings, SystemClock(), http=httpx.AsyncHTTPTransport(verify=verify))
+        http = httpx.AsyncHTTPTransport(verify=verify)
+        clouds = CloudAccounts(Transport(settings, SystemClock(), http=http))
         unused = {ACCOUNT_ID: RemoteAccount(LoopClock())}
         operator = Operator(
             self.objects, unused, owner=Owner(self.name, f"0000000{self.name}"), clouds=clouds

@@ -35,6 +35,7 @@ from tunnelpool.build.snapshot import (
 )
 from tunnelpool.cloudflare.account import CloudAccount, CloudAccounts
 from tunnelpool.cloudflare.settings import CloudflareSettings
+from tunnelpool.cloudflare.transport import Transport
 from tunnelpool.crd.parsing import parse
 from tunnelpool.crd.v1alpha1 import HealthCheck
 from tunnelpool.domain.ownership import Owner, TunnelName
@@ -116,7 +117,9 @@ async def hall(minimum: int = 1, **health_check: int) -> AsyncIterator[Hall]:
     clock = Clock(frozen=True)
     options = EdgeOptions(Path(), lags=Lags(0, 0, 0), seed=1)
     async with edge_with_fake_tunnels(options, clock=clock) as fake, httpx.AsyncClient() as http:
-        accounts = CloudAccounts(CloudflareSettings(api_url=fake.api, doubt_interval_s=0), SystemClock())
+        accounts = CloudAccounts(
+            Transport(CloudflareSettings(api_url=fake.api, doubt_interval_s=0), SystemClock())
+        )
         token = dict(fake.headers)["Authorization"].removeprefix("Bearer ")
         made = Hall(fake, clock, http)
         try:
