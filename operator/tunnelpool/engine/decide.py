@@ -152,7 +152,7 @@ class Decider:
         if tunnel.deleting:
             left = snapshot.derived_left or origins_of(snapshot.slots)
             problem = deleting(snapshot.problem, left, self._failed_around(key, tunnel))
-            problem = held_by_pool(snapshot) or problem
+            problem = held_by_pool(snapshot) or await self._held_back(key) or problem
         elif tunnel.suspended:
             problem = suspended(tunnel)
         elif problem is None:
@@ -170,6 +170,11 @@ class Decider:
             if pool:
                 keys.append(self._topology.pool_key(tunnel.metadata.namespace, pool, secret))
         return next((self._failures[one] for one in keys if one in self._failures), None)
+
+    async def _held_back(self, key: TunnelKey) -> Problem | None:
+        """Say what verdict an origin waits for that shall leave its pool."""
+        problem = await self._around(key)
+        return problem if problem is not None and awaits_verdict(problem) else None
 
     async def _around(self, key: TunnelKey) -> Problem | None:
         """Ask pool and host name of a Tunnel what keeps them: derived ones have no status of their own."""

@@ -9,7 +9,7 @@ from tunnelpool.domain.reasons import Problem, Reason
 
 
 def awaits_verdict(problem: Problem | None) -> bool:
-    """Tell whether a host name waits for the first good verdict on its pool."""
+    """Tell whether what keeps something is a verdict that is still to come."""
     return problem is not None and problem.reason is Reason.WAITING_FOR_HEALTH
 
 

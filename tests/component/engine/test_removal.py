@@ -107,6 +107,27 @@ async def test_a_replica_leaves_only_once_one_that_came_back_is_healthy(world: W
         assert world.is_ready()
 
 
+async def test_a_deleted_tunnel_waits_for_the_verdict_on_the_one_that_follows_it_and_says_so(
+    world: World,
+) -> None:
+    async with world:
+        apply_quickstart(world, replicas=2)
+        await world.start()
+        await world.quiet()
+        world.remote.probe()
+        await asyncio.sleep(PROBE_EVERY_S - 40)
+        apply_tunnel(world, "next", replicas=2)
+        await world.until(lambda: len(world.remote.named(Pool, "my-pool").value.origins) == 4)
+        world.cluster.delete("Tunnel", "web")
+        await world.until(lambda: world.condition("Tunnel", "web") == "False/WaitingForHealth", within_s=10)
+        assert all(one.enabled for one in world.remote.named(Pool, "my-pool").value.origins)
+        world.remote.probe()
+        await world.until(lambda: world.cluster.get("Tunnel", "web") is None)
+        await world.quiet()
+        assert len(world.remote.answering(HOST)) == 2
+        assert world.is_ready()
+
+
 async def test_a_removed_origin_stays_for_as_long_as_sessions_stay_on_it(world: World) -> None:
     async with world:
         apply_tunnel(world, replicas=2)
