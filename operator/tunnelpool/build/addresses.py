@@ -73,6 +73,7 @@ def _origin(wish: AddressOrigin, address: str, *, requires_tls: bool) -> Origin:
         weight=wish.weight,
         port=wish.port or (_HTTPS if requires_tls else 0),
         host=wish.host_header or "",
+        flatten_cname=wish.flatten_cname,
     )
 
 

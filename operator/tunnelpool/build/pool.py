@@ -9,6 +9,7 @@ from typing import Final
 from tunnelpool.build.addresses import addressed
 from tunnelpool.build.intent import Intent
 from tunnelpool.build.ownership import disowned, is_unowned
+from tunnelpool.build.room import fitting
 from tunnelpool.build.shared_pool import barred, has_company, in_company, wants_sharing
 from tunnelpool.build.snapshot import Member, PoolSnapshot, Site
 from tunnelpool.build.tunnel_origins import Placed, Placing, tunnel_origins
@@ -19,7 +20,7 @@ from tunnelpool.domain.json import EMPTY, FrozenJson, freeze, with_defaults
 from tunnelpool.domain.keys import PoolKey
 from tunnelpool.domain.ownership import Mark, marked
 from tunnelpool.domain.reasons import Problem, Reason, suspended
-from tunnelpool.domain.remote import LOAD_SHEDDING_DEFAULTS, Origin, Pool
+from tunnelpool.domain.remote import LOAD_SHEDDING_DEFAULTS, REGIONAL_HEALTH, Origin, Pool
 
 _DEFAULT_REGIONS: Final = ("WNAM",)
 
@@ -56,14 +57,13 @@ def _alone(snapshot: PoolSnapshot, spec: LBPool | None, site: Site, now: datetim
     else:
         if snapshot.referrers and _all_leave(snapshot) and not has_company(snapshot, site):
             return Intent(hold=True, problem=_still_referenced(snapshot))
-        placing = tunnel_origins(snapshot, site, now)
+        placing = fitting(tunnel_origins(snapshot, site, now), snapshot)
     placed, problem = placing.placed, problem or placing.held
     recheck_s = min((one.recheck_s for one in placed if one.recheck_s is not None), default=None)
     if not placed:
         if snapshot.referrers and not has_company(snapshot, site):
             return Intent(hold=True, problem=_still_referenced(snapshot))
-        of_services = problem if spec is not None and spec.spec.origins else None
-        return Intent(problem=of_services or _why_empty(snapshot), recheck_s=recheck_s)
+        return Intent(problem=placing.held or _why_empty(snapshot), recheck_s=recheck_s)
     out = tuple(sorted(one.origin.name for one in placed if one.out))
     origins = tuple(sorted((one.origin for one in placed), key=lambda origin: origin.name))
     desired = _pool(snapshot, spec, origins, out, monitor, site)
@@ -203,6 +203,7 @@ def _pool(
         minimum_origins=spec.minimum_origins if spec else 1,
         monitor=monitor,
         check_regions=tuple(sorted(spec.check_regions if spec else _DEFAULT_REGIONS)),
+        health_sources=REGIONAL_HEALTH if spec and spec.regional_health else (),
         latitude=spec.latitude if spec else None,
         longitude=spec.longitude if spec else None,
         load_shedding=with_defaults(

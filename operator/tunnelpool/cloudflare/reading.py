@@ -43,7 +43,7 @@ Json = Mapping[str, Any]
 HTTP_TYPES: Final = frozenset({"http", "https"})
 
 _STATUSES: Final = {status.value: status for status in TunnelStatus}
-_UNMANAGED_ORIGIN_FIELDS: Final = ("virtual_network_id", "flatten_cname")
+_UNMANAGED_ORIGIN_FIELDS: Final = ("virtual_network_id",)
 _TOLD_OF_ORIGINS: Final = frozenset({"healthy", "disabled_at"})
 """What Cloudflare says of an origin and nobody writes."""
 
@@ -97,6 +97,7 @@ def read_pool(raw: Json) -> ObservedPool:
         minimum_origins=_whole(raw, "minimum_origins", 1),
         monitor=_text(raw, "monitor"),
         check_regions=tuple(sorted({str(region) for region in _list(raw, "check_regions")})),
+        health_sources=_health_sources(raw),
         latitude=_number(raw, "latitude"),
         longitude=_number(raw, "longitude"),
         load_shedding=with_defaults(_map(raw, "load_shedding"), LOAD_SHEDDING_DEFAULTS),
@@ -209,7 +210,14 @@ def read_origin(raw: Json) -> Origin:
         weight=1 if weight is None else round(weight, 2),
         port=_whole(raw, "port"),
         host=canonical_hostname(str(hosts[0])) if hosts else "",
+        flatten_cname=_flag(raw, "flatten_cname", default=True),
     )
+
+
+def _health_sources(raw: Json) -> tuple[str, ...]:
+    """Read who decides; what is no list of regions says nothing of regions."""
+    sources = tuple(sorted({str(source) for source in _list(raw, "health_sources")}))
+    return sources if "regional" in sources else ()
 
 
 def _geo(raw: Json, name: str) -> FrozenJson:

@@ -116,6 +116,8 @@ def _field(value: RemoteValue, field: str, there: WrittenOrigins) -> Any:
         return [_origin(origin, there.get(origin.address)) for origin in canonical]
     if field == "check_regions":
         return list(canonical) or None
+    if field == "health_sources":
+        return sorted(canonical, reverse=True) or None  # in this order only: regional, global
     if isinstance(canonical, FrozenObject | FrozenArray):
         return thaw(canonical)
     return list(canonical) if isinstance(canonical, tuple) else canonical
@@ -135,6 +137,8 @@ def _origin(origin: Origin, there: Mapping[str, Any] | None) -> dict[str, Any]:
         body["port"] = origin.port
     if origin.host:
         body["header"] = {"Host": [origin.host]}
+    if not origin.flatten_cname:
+        body["flatten_cname"] = False
     return body
 
 

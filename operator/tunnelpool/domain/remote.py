@@ -29,6 +29,8 @@ class RemoteKind(StrEnum):
     DNS_RECORD = "DNS record"
 
 
+REGIONAL_HEALTH: Final = ("global", "regional")
+"""`health_sources` where each region decides by its own probes; Cloudflare takes no other list."""
 LOAD_SHEDDING_DEFAULTS: Final = {
     "default_percent": 0,
     "default_policy": "random",
@@ -78,6 +80,8 @@ class Origin:
     weight: float = 1
     port: int = 0
     host: str = ""
+    flatten_cname: bool = True
+    """Whether an unproxied load balancer answers with addresses, not with a CNAME to a host name."""
 
     @property
     def tunnel_id(self) -> str | None:
@@ -98,6 +102,8 @@ class Pool:
     monitor: str = ""
     check_regions: tuple[str, ...] = ()
     """Sorted; empty means every data centre."""
+    health_sources: tuple[str, ...] = ()
+    """Sorted; empty means that all regions decide together."""
     latitude: float | None = None
     longitude: float | None = None
     load_shedding: FrozenJson = field(default_factory=lambda: freeze(LOAD_SHEDDING_DEFAULTS))

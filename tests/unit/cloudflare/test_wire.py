@@ -31,6 +31,7 @@ from tunnelpool.domain.remote import (
     LOAD_SHEDDING_DEFAULTS,
     LOCATION_STRATEGY_DEFAULTS,
     RANDOM_STEERING_DEFAULTS,
+    REGIONAL_HEALTH,
     DnsRecord,
     LoadBalancer,
     Monitor,
@@ -97,6 +98,7 @@ origins = st.builds(
     weight=weights,
     port=st.integers(0, 65535),
     host=st.just("") | hostnames,
+    flatten_cname=st.booleans(),
 )
 filter_choices = st.none() | st.fixed_dictionaries(
     {}, optional={"disable": st.booleans(), "healthy": st.none() | st.booleans()}
@@ -112,6 +114,7 @@ pools = st.builds(
     minimum_origins=st.integers(0, 4),
     monitor=st.just("") | ids,
     check_regions=st.sets(st.sampled_from(["WNAM", "ENAM", "WEU"])).map(lambda some: tuple(sorted(some))),
+    health_sources=st.sampled_from([(), REGIONAL_HEALTH]),
     latitude=st.none() | st.integers(-90, 90),
     longitude=st.none() | st.floats(-180, 180),
     load_shedding=st.fixed_dictionaries(
@@ -392,7 +395,7 @@ def test_what_is_not_ours_in_an_origin_is_written_back() -> None:
     raw = {
         "origins": [
             {"name": "b", "address": "10.0.0.1", "virtual_network_id": "v", "healthy": True},
-            {"name": "a", "address": "A.example.com", "flatten_cname": False},
+            {"name": "a", "address": "A.example.com", "virtual_network_id": "w", "flatten_cname": False},
         ]
     }
     there = origins_as_written(raw)
@@ -400,7 +403,8 @@ def test_what_is_not_ours_in_an_origin_is_written_back() -> None:
     pool = Pool("web", (*origins, Origin("c", "c.example.com")))
     body = changes_to_wire(pool, (Change("origins", (), pool.origins),), there)
     by_name = {origin.pop("name"): origin for origin in body["origins"]}
-    assert by_name["a"]["flatten_cname"] is False
+    assert by_name["a"]["virtual_network_id"] == "w"
+    assert "flatten_cname" not in by_name["a"]  # that is ours: absent, as Cloudflare has it by default
     assert by_name["b"]["virtual_network_id"] == "v"
     assert by_name["c"].keys() == {"address", "enabled", "weight"}
     assert not any("healthy" in origin for origin in by_name.values())
@@ -425,3 +429,16 @@ def test_an_origin_that_stays_as_it_is_is_written_back_to_the_bit() -> None:
         origins_as_written({"origins": [{**raw, **told}]}),
     )
     assert body["origins"][1] == raw
+
+
+def test_regions_that_decide_for_themselves_are_written_in_the_one_order_that_is_taken() -> None:
+    together = Pool("web", (Origin("a", "a.example.com"),), check_regions=("WEU",))
+    apart = replace(together, health_sources=REGIONAL_HEALTH)
+    assert to_wire(apart)["health_sources"] == ["regional", "global"]
+    assert "health_sources" not in to_wire(together)
+    assert changes_to_wire(together, changes(together, apart)) == {"health_sources": None}
+    for told in (None, ["local", "global"]):
+        assert (
+            read_pool({"id": "1", "name": "web", "origins": [], "health_sources": told}).value.health_sources
+            == ()
+        )

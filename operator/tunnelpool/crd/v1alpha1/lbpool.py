@@ -76,6 +76,9 @@ class AddressOrigin(Model):
     host_header: Hostname | None = None
     """Host header that the origin sees. It must be the origin's address or belong to a zone of the account.
     Default: the one of the request."""
+    flatten_cname: bool = Field(default=True, alias="flattenCNAME")
+    """Whether a load balancer that only answers DNS (`proxied` is false) answers with the addresses that a
+    host name as `address` leads to. If not, with a CNAME to that name."""
 
 
 class OriginSteering(Model):
@@ -175,6 +178,9 @@ class LBPoolSpec(SharedSpec):
     )
     """Regions that Cloudflare probes from. How many are allowed depends on the plan; `ALL_REGIONS` is for
     Enterprise."""
+    regional_health: bool = False
+    """Whether each of `checkRegions` decides by its own probes where visitors from there go (Cloudflare's
+    `health_sources`, in beta). If not, the majority of the regions decides for all."""
     latitude: float | None = Field(default=None, ge=-90, le=90)
     """Where the pool is, in degrees north, for proximity steering. Needs `longitude`."""
     longitude: float | None = Field(default=None, ge=-180, le=180)
