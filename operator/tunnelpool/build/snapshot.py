@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 from tunnelpool.build.companion import Companion
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.hostname_policy import NO_POLICY, HostnamePolicy
+from tunnelpool.domain.json import FrozenJson
 from tunnelpool.domain.keys import PoolKey
 from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.reasons import Problem
@@ -265,6 +266,8 @@ class PoolSnapshot:
     observed: ObservedPool | None = None
     services: Mapping[str, Raw] = field(default_factory=dict)
     """By name, the Services whose addresses are origins; without those that do not exist."""
+    room: int | None = None
+    """How many origins the pool may have; None if no limit was met."""
     address_ranges: tuple[str, ...] | None = None
     """Where Cloudflare's requests come from; None while that is not known."""
     health_check: HealthCheckView | None = None

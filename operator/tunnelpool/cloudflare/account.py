@@ -130,7 +130,7 @@ class CloudAccount:
         return answer.result
 
     def configuration(self, tunnel_id: str) -> FrozenJson:
-        """Answer with the canonical configuration that a tunnel was last seen with or given; None if neither."""
+        """Answer with the canonical configuration that a tunnel was last seen with or given; else None."""
         return self._inventory.configurations.known(tunnel_id)
 
     async def look_at_configuration(self, tunnel_id: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunnelpool.cloudflare.configurations import Configurations
 from tunnelpool.cloudflare.doubts import Doubts
 from tunnelpool.cloudflare.down_calls import DownCalls
 from tunnelpool.cloudflare.listing import Listing
@@ -59,6 +60,7 @@ class Inventory:
         self._clock = clock
         self._shelves: dict[tuple[RemoteKind, str], Shelf] = {}
         self._ssl_modes: dict[str, Listing[SslMode]] = {}
+        self.configurations = Configurations()
         self.zones: Listing[Zone] = self._listing(settings.slow_max_age_s)
         self.down_calls = DownCalls(clock)
         self.written_origins: dict[str, WrittenOrigins] = {}
@@ -80,6 +82,10 @@ class Inventory:
             )
             shelf = self._shelves[kind, zone_id] = Shelf(kind, zone_id, listing, doubts)
         return shelf
+
+    def keeps(self, kind: RemoteKind, zone_id: str) -> bool:
+        """Tell whether there is a listing of a kind in a zone."""
+        return (kind, zone_id) in self._shelves
 
     def ssl_mode(self, zone_id: str) -> Listing[SslMode]:
         """Find the SSL mode of a zone: a listing of one."""

@@ -35,6 +35,24 @@ class Loader:
         """Answer with a listing, from memory if it is known."""
         return await shelf.listing.read(lambda: self._load(shelf, reserve), fresh=fresh, within_s=within_s)
 
+    async def glance(self, kind: RemoteKind, zone_id: str, *, reserve: float) -> Sequence[Observed[Any]]:
+        """List a zone's objects of a kind; from memory if that is kept, else without keeping it.
+
+        What is not understood is left out: it is not ours.
+        """
+        if self._inventory.keeps(kind, zone_id):
+            return await self.read(self._inventory.shelf(kind, zone_id), reserve=reserve)
+        target = routes.COLLECTIONS[kind].at(account=self._account_id, zone=zone_id)
+        found = []
+        for raw in await pages.list_all(
+            self._session, target, per_page=_PER_PAGE.get(kind, 0), reserve=reserve
+        ):
+            try:
+                found.append(self.understand(kind, zone_id, raw))
+            except UnavailableError:
+                continue
+        return found
+
     async def look_again(self, shelf: Shelf, id_: str) -> None:
         """Read one object, past its listing and into it."""
         target = routes.ITEMS[shelf.kind].at(account=self._account_id, zone=shelf.zone_id, id=id_)

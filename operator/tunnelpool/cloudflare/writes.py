@@ -159,7 +159,9 @@ class Writer:
     async def _put_configuration(self, step: PutConfiguration) -> None:
         shelf = self._inventory.shelf(RemoteKind.TUNNEL)
         target = routes.TUNNEL_CONFIGURATION.at(account=self._account_id, id=step.tunnel_id)
-        await self._call(shelf, "PUT", target, {"config": thaw(step.config)})
+        config = thaw(step.config)
+        await self._call(shelf, "PUT", target, {"config": config})
+        self._inventory.configurations.written(step.tunnel_id, config)
 
     async def _rotate(self, step: RotateSecret) -> None:
         """Send a secret that is kept nowhere: connectors get it in the token that Cloudflare hands out."""

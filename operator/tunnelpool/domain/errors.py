@@ -14,7 +14,7 @@
     ├── AlreadyExistsError        the name is taken
     ├── StaleError                the object has changed since it was read (Kubernetes 409)
     ├── RestlessError             the plan asks for the same again and again: held back by ourselves
-    ├── NotYetError               the same was declined a moment ago: not sent, `retry_after_s` says for how long
+    ├── NotYetError               the same was declined a moment ago: not sent, see `retry_after_s`
     └── RefusedError              it fails until a person acts
         ├── CredentialsError      the token is wrong, expired or disabled
         ├── MissingPermissionError the token lacks a permission, `permission` says which
@@ -137,6 +137,15 @@ class InvalidError(RefusedError):
 
 class PlanError(InvalidError):
     """The account's plan or subscription does not allow it: a limit, or what it does not include."""
+
+
+class TooManyOriginsError(PlanError):
+    """A pool, or the account, may not have so many origins."""
+
+    limit: int = 0
+    """How many are allowed."""
+    of_account: bool = False
+    """Whether that counts the origins of all pools."""
 
 
 class NotBoughtError(InvalidError):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tunnelpool.domain.json import FrozenJson
 from tunnelpool.domain.remote import (
     DnsRecord,
     LoadBalancer,
@@ -87,6 +88,15 @@ class Cloud(Protocol):
 
     async def token(self, tunnel_id: str) -> str:
         """Fetch the token that a connector of the tunnel runs with."""
+
+    def configuration(self, tunnel_id: str) -> FrozenJson:
+        """Answer with the canonical configuration that a tunnel was last seen with or given; else None."""
+
+    async def look_at_configuration(self, tunnel_id: str) -> None:
+        """Read the configuration of one tunnel for `configuration`, leaving most of the budget to others."""
+
+    async def at_hostnames(self, zone_id: str) -> Sequence[Observed[LoadBalancer | DnsRecord]]:
+        """List the load balancers and the DNS records of a zone; what is not kept yet is not kept for it."""
 
     async def execute(self, step: RemoteStep) -> None:
         """Carry out one step and write its answer through to the listings.

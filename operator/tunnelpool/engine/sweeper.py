@@ -12,13 +12,14 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from tunnelpool.build.sharing import takes_part
-from tunnelpool.domain.errors import ApiError, CredentialsError
+from tunnelpool.domain.errors import ApiError, CredentialsError, MissingPermissionError
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.ownership import Owner, read_mark, read_tunnel_name
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Observed, Pool, Tunnel
 from tunnelpool.engine.backoff import Backoff
 from tunnelpool.engine.credentials import Credentials, Opened
 from tunnelpool.engine.queue import Lane, WorkQueue
+from tunnelpool.engine.rounds import Rounds
 
 _log: Final = logging.getLogger(__name__)
 TICK_S: Final = 2.0
@@ -42,6 +43,7 @@ class Sweeper:
         self._owner = owner
         self._neighbours = neighbours
         self._searched: set[str] = set()
+        self._rounds = Rounds(owner)
         self._backoff = Backoff()
         self._search_at: dict[str, float] = {}
 
@@ -61,6 +63,10 @@ class Sweeper:
                 await self._search(opened)
                 for changed in await opened.cloud.sweep():
                     self._wake(opened, changed.objects)
+                searched = opened.account_id in self._searched
+                looked_at = await self._rounds.look(opened) if searched else None
+                if looked_at is not None:
+                    self._queue.add(looked_at, Lane.SWEEP)
             except ApiError as error:
                 if isinstance(error, CredentialsError):
                     self._credentials.doubt(opened.account_id)  # one that rests would not notice
@@ -82,6 +88,12 @@ class Sweeper:
         """Wake, once after the start, whatever carries our mark: a resource may have gone meanwhile."""
         cloud = opened.cloud
         self._wake(opened, [*await cloud.tunnels(), *await cloud.pools(), *await cloud.monitors()])
+        for zone in await cloud.zones():
+            try:
+                found = await cloud.at_hostnames(zone.id)
+            except MissingPermissionError:
+                continue  # a zone in which nothing of ours can be
+            self._wake(opened, [one for one in found if takes_part(one.value, self._owner)])
 
     def _wake(self, opened: Opened, objects: Iterable[Observed[Any]]) -> None:
         for observed in objects:

@@ -26,6 +26,7 @@ from tunnelpool.build.ownership import disowned
 from tunnelpool.build.sharing import takes_part
 from tunnelpool.build.snapshot import FINALIZER, Raw, Site, Slot, TunnelSnapshot
 from tunnelpool.crd.v1alpha1 import Tunnel
+from tunnelpool.domain.configuration import canonical_configuration
 from tunnelpool.domain.json import FrozenObject, thaw
 from tunnelpool.domain.ownership import TunnelName
 from tunnelpool.domain.remote import RemoteKind
@@ -112,9 +113,11 @@ def _provide(tunnel: Tunnel, slot: Slot, site: Site, followed: Companion | None)
     config = ingress(tunnel)
     written = _annotations(slot.secret)
     current = written.get(TUNNEL_ID_ANNOTATION) == tunnel_id
-    if not current or written.get(CONFIG_ANNOTATION) != fingerprint(thaw(config)):
-        yield PutConfiguration(tunnel_id, name, config)
     # The annotation on the Secret says which configuration was put: there is no listing of them.
+    put = current and written.get(CONFIG_ANNOTATION) == fingerprint(thaw(config))
+    changed = slot.shown is not None and slot.shown != canonical_configuration(thaw(config))
+    if changed or not put:
+        yield PutConfiguration(tunnel_id, name, config)
     done = written.get(ROTATED_ANNOTATION, "")
     rotated = rotation_asked(tunnel) or done
     if current and rotated != done:

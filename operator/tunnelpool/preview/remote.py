@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from tunnelpool.domain.errors import NotFoundError, StillReferencedError, UnavailableError
+from tunnelpool.domain.json import FrozenJson
 from tunnelpool.domain.remote import (
     KIND_OF,
     DnsRecord,
@@ -106,6 +107,18 @@ class SimulatedCloud:
 
         """
         raise UnavailableError(f"a preview reads no token, so not that of tunnel {tunnel_id}")
+
+    def configuration(self, tunnel_id: str) -> FrozenJson:
+        """Answer that no configuration was looked at."""
+        del tunnel_id
+        return None
+
+    async def look_at_configuration(self, tunnel_id: str) -> None:
+        """Do nothing: there are no rounds in a preview."""
+
+    async def at_hostnames(self, zone_id: str) -> Sequence[Observed[LoadBalancer | DnsRecord]]:
+        """List what answers for the host names of a zone."""
+        return [*await self.load_balancers(zone_id), *await self.dns_records(zone_id)]
 
     async def sweep(self) -> Sequence[Changed]:
         """Answer that nothing has changed: what was read once stands."""

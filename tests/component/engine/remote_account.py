@@ -16,6 +16,7 @@ from tunnelpool.cloudflare.down_calls import DownCalls
 from tunnelpool.cloudflare.inventory import identity_of
 from tunnelpool.cloudflare.pool_health import with_known_health
 from tunnelpool.domain.address_ranges import AddressRanges
+from tunnelpool.domain.configuration import canonical_configuration
 from tunnelpool.domain.errors import (
     ActiveConnectionsError,
     AlreadyExistsError,
@@ -27,9 +28,10 @@ from tunnelpool.domain.errors import (
     NotFoundError,
     OutcomeUnknownError,
     StillReferencedError,
+    TooManyOriginsError,
 )
 from tunnelpool.domain.hostnames import zone_of
-from tunnelpool.domain.json import FrozenJson
+from tunnelpool.domain.json import FrozenJson, thaw
 from tunnelpool.domain.remote import (
     KIND_OF,
     DnsRecord,
@@ -87,6 +89,10 @@ class RemoteAccount:
         self.valid_tokens = {TOKEN}
         self.has_load_balancing = True
         self.ssl_mode: str | None = "strict"
+        self.max_origins: int | None = None
+        """How many origins a pool may have by the account's plan."""
+        self.refused = 0
+        """How many pools had more."""
         self.objects: dict[str, Observed[Any]] = {}
         self.configurations: dict[str, FrozenJson] = {}
         self.secrets: dict[str, int] = {}
@@ -292,6 +298,11 @@ class RemoteAccount:
         names, addresses = ({getattr(o, field) for o in pool.origins} for field in ("name", "address"))
         if not pool.origins or not len(names) == len(addresses) == len(pool.origins):
             raise InvalidError("origins must not be empty, and their names and addresses differ", code=1002)
+        if self.max_origins is not None and len(pool.origins) > self.max_origins:
+            error = TooManyOriginsError(f"at most {self.max_origins} origins", code=1002)
+            error.limit = self.max_origins
+            self.refused += 1
+            raise error
         if not pool.check_regions:
             raise InvalidError("Probing from every data centre is not allowed", code=1002)
         if pool.monitor and pool.monitor not in self.objects:
@@ -336,6 +347,7 @@ class KeptCloud:
         self._kept: dict[tuple[RemoteKind, str], dict[str, Observed[Any]]] = {}
         self._read_at: dict[tuple[RemoteKind, str], float] = {}
         self._down_calls = DownCalls(remote.clock)
+        self._configurations: dict[str, FrozenJson] = {}
         self.listings = 0
 
     async def verify(self) -> None:
@@ -398,6 +410,24 @@ class KeptCloud:
             raise NotFoundError("it is gone", status=404)
         return self._remote.token_of(tunnel_id)
 
+    def configuration(self, tunnel_id: str) -> FrozenJson:
+        """Tell the configuration that was seen or put last."""
+        return self._configurations.get(tunnel_id)
+
+    async def look_at_configuration(self, tunnel_id: str) -> None:
+        """Read a configuration."""
+        self._ask("configuration")
+        shown = self._remote.configurations.get(tunnel_id)
+        self._configurations[tunnel_id] = canonical_configuration(thaw(shown))
+
+    async def at_hostnames(self, zone_id: str) -> Sequence[Observed[LoadBalancer | DnsRecord]]:
+        """List what answers for the host names of a zone, without keeping it."""
+        self._ask(f"at hostnames of {zone_id}")
+        found: list[Observed[Any]] = []
+        for kind in (RemoteKind.LOAD_BALANCER, RemoteKind.DNS_RECORD):
+            found.extend(self._remote.shown(kind, zone_id).values())
+        return found
+
     async def execute(self, step: RemoteStep) -> None:
         """Carry out one step and write its answer through."""
         call = type(step).__name__
@@ -411,6 +441,8 @@ class KeptCloud:
                 raise AlreadyExistsError("it is there already")
         try:
             answer = self._remote.commit(step)
+            if isinstance(step, PutConfiguration):
+                self._configurations[step.tunnel_id] = canonical_configuration(thaw(step.config))
         except NotFoundError:
             self._kept.pop(shelf, None)
             if isinstance(step, (Delete, CloseConnections)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from tunnelpool.build.ownership import is_ours
 from tunnelpool.build.sharing import takes_part
@@ -50,7 +51,11 @@ class Tunnels:
                 key.namespace, key.name, tunnel, raw, slots, budget, followed, problem=opened
             ), None
         cloud = opened.cloud
-        slots = self._origins.slots(key.namespace, key.name, tunnel, await cloud.tunnels())
+        found = self._origins.slots(key.namespace, key.name, tunnel, await cloud.tunnels())
+        slots = tuple(
+            replace(slot, shown=cloud.configuration(slot.remote.id)) if slot.remote else slot
+            for slot in found
+        )
         taken = tunnel_of_namesake(key, slots, await cloud.tunnels(), self._site.owner)
         if taken is not None:
             return TunnelSnapshot(key.namespace, key.name, tunnel, raw, slots, budget, problem=taken), cloud
