@@ -34,6 +34,8 @@ ENOUGH_S: Final = 90
 """For the tests of one break: a loop that never ends may swallow the limit of the test."""
 Keys: TypeAlias = frozenset[tuple[str, str]]
 """Tests as JUnit's format names them: the module with dots, and the function without parameters."""
+_TIMED_OUT: Final = "Failed: Timeout"
+"""How the message of a test begins that its time limit has ended."""
 _FAILED: Final = 1
 """pytest's status when tests ran and failed; others mean that they did not run."""
 
@@ -124,7 +126,7 @@ class Copy:
 
         """
         try:
-            return Outcome(failed=self._failures(tests, enough_s))
+            return self._outcome(tests, enough_s)
         except subprocess.TimeoutExpired:
             if len(tests) == 1:
                 return Outcome(endless=frozenset({_key(tests[0])}))
@@ -133,7 +135,7 @@ class Copy:
             found |= self.run((test,))
         return found
 
-    def _failures(self, tests: Sequence[str], enough_s: float) -> Keys:
+    def _outcome(self, tests: Sequence[str], enough_s: float) -> Outcome:
         report = self._folder / "report.xml"
         report.unlink(missing_ok=True)
         # The seed: whether a property test finds the mistake must not be luck.
@@ -154,10 +156,12 @@ class Copy:
             error = case.find("error")
             if error is not None:
                 raise NotRunError(f"{case.get('name')}: {error.get('message')}")
-        return frozenset(
-            (case.get("classname", ""), case.get("name", "").partition("[")[0])
-            for case in cases
-            if case.find("failure") is not None
+        red = {
+            _key_of(case): failure.get("message", "") for case in cases for failure in case.iter("failure")
+        }
+        return Outcome(
+            failed=frozenset(key for key, message in red.items() if not message.startswith(_TIMED_OUT)),
+            endless=frozenset(key for key, message in red.items() if message.startswith(_TIMED_OUT)),
         )
 
     def _ensure_imported(self) -> None:
@@ -228,13 +232,17 @@ def _row(verdict: Verdict) -> str:
     red = len(one.tests) - len(verdict.green)
     told = "red" if verdict.proved else verdict.trouble or f"GREEN: {', '.join(verdict.green)}"
     if verdict.endless:
-        told += f" (no end within {ENOUGH_S} s: {', '.join(verdict.endless)})"
+        told += f" (ended by its time limit: {', '.join(verdict.endless)})"
     count = "?" if verdict.trouble else str(red)
     return f"law {one.law:>2} | {one.name:<62} | {count}/{len(one.tests)} | {verdict.seconds:4.1f} s | {told}"
 
 
 def _selects(word: str, one: Break) -> bool:
     return word == str(one.law) if word.isdecimal() else word in one.name
+
+
+def _key_of(case: ET.Element) -> tuple[str, str]:
+    return case.get("classname", ""), case.get("name", "").partition("[")[0]
 
 
 def _key(test: str) -> tuple[str, str]:
