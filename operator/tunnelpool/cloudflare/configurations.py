@@ -35,7 +35,7 @@ class Configurations:
         result = answer.result
         if not isinstance(result, dict) or not isinstance(result.get("config"), dict | None):
             raise UnavailableError("the answer to a question for a tunnel's configuration holds none")
-        self._note(tunnel_id, canonical_configuration(result.get("config")))
+        self.note(tunnel_id, canonical_configuration(result.get("config")))
 
     def written(self, tunnel_id: str, config: Mapping[str, Any]) -> None:
         """Note an own write."""
@@ -44,7 +44,8 @@ class Configurations:
             self._refused[tunnel_id] = shown
         self._known[tunnel_id] = put
 
-    def _note(self, tunnel_id: str, shown: FrozenJson) -> None:
+    def note(self, tunnel_id: str, shown: FrozenJson) -> None:
+        """Note what a reading has shown, in canonical form."""
         if shown == self._known.get(tunnel_id):
             self._refused.pop(tunnel_id, None)
         elif shown == self._refused.get(tunnel_id):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
+from tunnelpool.cloudflare.configurations import Configurations
 from tunnelpool.cloudflare.down_calls import DownCalls
 from tunnelpool.cloudflare.inventory import identity_of
 from tunnelpool.cloudflare.pool_health import with_known_health
@@ -347,7 +348,7 @@ class KeptCloud:
         self._kept: dict[tuple[RemoteKind, str], dict[str, Observed[Any]]] = {}
         self._read_at: dict[tuple[RemoteKind, str], float] = {}
         self._down_calls = DownCalls(remote.clock)
-        self._configurations: dict[str, FrozenJson] = {}
+        self._configurations = Configurations()
         self.listings = 0
 
     async def verify(self) -> None:
@@ -412,13 +413,13 @@ class KeptCloud:
 
     def configuration(self, tunnel_id: str) -> FrozenJson:
         """Tell the configuration that was seen or put last."""
-        return self._configurations.get(tunnel_id)
+        return self._configurations.known(tunnel_id)
 
     async def look_at_configuration(self, tunnel_id: str) -> None:
         """Read a configuration."""
         self._ask("configuration")
         shown = self._remote.configurations.get(tunnel_id)
-        self._configurations[tunnel_id] = canonical_configuration(thaw(shown))
+        self._configurations.note(tunnel_id, canonical_configuration(thaw(shown)))
 
     async def at_hostnames(self, zone_id: str) -> Sequence[Observed[LoadBalancer | DnsRecord]]:
         """List what answers for the host names of a zone, without keeping it."""
@@ -442,7 +443,7 @@ class KeptCloud:
         try:
             answer = self._remote.commit(step)
             if isinstance(step, PutConfiguration):
-                self._configurations[step.tunnel_id] = canonical_configuration(thaw(step.config))
+                self._configurations.written(step.tunnel_id, thaw(step.config))
         except NotFoundError:
             self._kept.pop(shelf, None)
             if isinstance(step, (Delete, CloseConnections)):

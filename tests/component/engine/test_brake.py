@@ -8,7 +8,7 @@ import pytest
 from resources import KINDS, apply_quickstart, apply_static, apply_tunnel
 from running_world import World
 
-from tunnelpool.domain.remote import LoadBalancer, Pool, Tunnel
+from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Pool, Tunnel
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 
@@ -107,3 +107,26 @@ async def test_what_tunnels_leave_by_a_change_of_their_spec_is_no_remains(world:
         await world.quiet(for_s=400)
         assert world.is_ready()
         assert not any(one.title.startswith("old-") for one in world.remote.objects.values())
+
+
+@pytest.mark.parametrize("pool", ["my-pool", None])
+async def test_what_answers_for_a_hostname_that_nobody_claims_is_found_after_a_start(
+    world: World, pool: str | None
+) -> None:
+    async with world:
+        apply_tunnel(world, "keeps", replicas=2, hostname="keeps.example.org", pool="keeps")
+        apply_tunnel(world, replicas=1, pool=pool)
+        await world.start()
+        await world.quiet()
+        await world.stop()
+        (lost,) = _lose(world, "web")
+        for child in world.cluster.all("Deployment", "Secret", "Pod"):
+            if child["metadata"]["labels"]["tunnelpool.dev/tunnel"] == lost["metadata"]["name"]:
+                world.cluster.delete(child["kind"], child["metadata"]["name"])
+        for one in world.remote.all(Tunnel):  # somebody has tidied up, and forgotten what answers
+            if "_web_" in one.title:
+                del world.remote.objects[one.id]
+        await world.start()
+        await world.quiet(for_s=400)
+        assert {one.title for one in world.remote.all(DnsRecord)} == set()
+        assert {one.title for one in world.remote.all(LoadBalancer)} == {"keeps.example.org"}
