@@ -10,7 +10,15 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from tunnelpool.domain.hostname_policy import NO_POLICY, Grant, HostnamePolicy
 from tunnelpool.domain.ownership import CLUSTER_NAME
@@ -94,6 +102,16 @@ class Settings(BaseModel):
     """Least severe messages that are logged."""
     log_format: Literal["json", "text"] = "json"
     """Form of the log."""
+
+    @field_validator("take_over_from")
+    @classmethod
+    def _with_a_name(cls, uid: str, info: ValidationInfo) -> str:
+        """See to it that the lost cluster's name is said: by default this one has another, its own UID."""
+        if uid and not info.data.get("cluster_name"):
+            raise ValueError(
+                f"needs {PREFIX}CLUSTER_NAME, the lost cluster's name; if that had none, it was '{uid}'"
+            )
+        return uid
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from uuid import uuid4
 
@@ -40,6 +40,12 @@ class Scene:
         }
         await stage.cluster.api.create("/api/v1/namespaces", namespace)
         return cls(stage, name, f"{name}.{ZONE}", name)
+
+    async def twin(self, stage: Stage) -> Self:
+        """Make the same corner on another stage: the same names, in another cluster."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        await stage.cluster.api.create("/api/v1/namespaces", namespace)
+        return replace(self, stage=stage)
 
     async def leave(self) -> None:
         """Delete the namespace with all that is in it, and do not wait for that."""

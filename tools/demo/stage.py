@@ -132,9 +132,11 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    folder: Path, progress: Progress, options: StageOptions | None = None
+    folder: Path, progress: Progress, options: StageOptions | None = None, *, beside: Stage | None = None
 ) -> AsyncIterator[Stage]:
     """Bring everything up, with a word about each part; at the end nothing of it is left running.
+
+    `beside` another stage only a further cluster comes up, with an operator of its own, at the same edge.
 
     Raises:
         BuildFailedError, ChildError, KubectlError, WaitedInVainError: a part did not come up.
@@ -147,25 +149,36 @@ async def stage(
     await build_programs()
     progress.event("etcd, kube-apiserver, kube-controller-manager and kubectl are built")
     async with AsyncExitStack() as stack:
-        certificate = write_certificate(folder, options.fallback_hostname)
-        fallback = await stack.enter_async_context(fallback_server(certificate))
-        progress.event(
-            f"the fallback, a web server outside the cluster, listens on {fallback.address}:{fallback.port}"
-        )
-        flags = ["--zone", ZONE, "--origin-ca", str(certificate), *options.edge]
-        edge = await stack.enter_async_context(local_edge(folder / "edge", flags))
-        progress.event(f"the local edge stands in for Cloudflare at {edge.facts.api_url}")
+        if beside is None:
+            fallback, edge = await _outside(folder, progress, options, stack)
+        else:
+            fallback, edge = beside.fallback, beside.edge
         images = write_image_table(folder / "images.json", connector)
         cluster = await stack.enter_async_context(dev_cluster(folder / "cluster", images))
         progress.event(
             f"Kubernetes serves at {cluster.facts.server} (pods isolated by {cluster.facts.isolation})"
         )
-        decoys = await make_decoys(edge, ZONE)
+        decoys = beside.decoys if beside is not None else await make_decoys(edge, ZONE)
         operator = await _install(folder, edge, cluster, options)
         made = Stage(folder, edge, cluster, operator, fallback, decoys, connector)
         await asyncio.gather(made.wait_operator(), _start_web(cluster))
         progress.event("the operator runs as the pod of install.yaml, under its ServiceAccount")
         yield made
+
+
+async def _outside(
+    folder: Path, progress: Progress, options: StageOptions, stack: AsyncExitStack
+) -> tuple[Fallback, LocalEdge]:
+    """Bring up what is not in the cluster: the fallback and the edge."""
+    certificate = write_certificate(folder, options.fallback_hostname)
+    fallback = await stack.enter_async_context(fallback_server(certificate))
+    progress.event(
+        f"the fallback, a web server outside the cluster, listens on {fallback.address}:{fallback.port}"
+    )
+    flags = ["--zone", ZONE, "--origin-ca", str(certificate), *options.edge]
+    edge = await stack.enter_async_context(local_edge(folder / "edge", flags))
+    progress.event(f"the local edge stands in for Cloudflare at {edge.facts.api_url}")
+    return fallback, edge
 
 
 async def _install(folder: Path, edge: LocalEdge, cluster: Cluster, options: StageOptions) -> Operator:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tunnelpool.domain.hostname_policy import NO_POLICY
+from tunnelpool.domain.ownership import Owner
+from tunnelpool.engine.site import owner_of_cluster
 from tunnelpool.settings import Settings, SettingsError
 
 POLICY = '[{"namespaces": ["shop-*"], "hostnames": ["*.shop.example.com"]}]'
@@ -48,3 +50,10 @@ def test_the_policy_of_hostnames_is_read_from_json() -> None:
 def test_a_wrong_variable_is_refused_by_its_name(variable: str, value: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         Settings.read({variable: value})
+
+
+def test_whose_place_is_taken_is_said_with_the_name() -> None:
+    with pytest.raises(SettingsError, match="TAKE_OVER_FROM: .*CLUSTER_NAME.*it was '0123abcd'"):
+        Settings.read({"TUNNELPOOL_TAKE_OVER_FROM": "0123abcd"})
+    told = {"TUNNELPOOL_TAKE_OVER_FROM": "0123abcd", "TUNNELPOOL_CLUSTER_NAME": "0123abcd"}
+    assert owner_of_cluster(Settings.read(told), "fedcba98-0000").covers(Owner("0123abcd", "0123abcd"))
