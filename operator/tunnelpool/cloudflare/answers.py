@@ -22,6 +22,7 @@ from tunnelpool.domain.errors import (
     NotFoundError,
     OutcomeUnknownError,
     StillReferencedError,
+    TooManyOriginsError,
     UnavailableError,
 )
 
@@ -171,7 +172,10 @@ def _refusal(method: str, target: Target, status: int, faults: tuple[Fault, ...]
     taken = codes & _TAKEN or _TAKEN_OR_TUNNEL_NOT_FOUND in codes or status == 409  # noqa: PLR2004 - Conflict
     if taken and text.lower() != _RULES_ALIKE:
         return build(AlreadyExistsError, text or "the name is taken at Cloudflare")
-    return build(said.kind, said.message)
+    error = build(said.kind, said.message)
+    if isinstance(error, TooManyOriginsError) and said.limit is not None:
+        error.limit, error.of_account = said.limit, "account" in first.message
+    return error
 
 
 def _missing_permission(method: str, target: Target, status: int, fault: Fault) -> ApiError:

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tunnelpool.domain.errors import HostHeaderError, InvalidError, NotBoughtError, PlanError
+from tunnelpool.domain.errors import (
+    HostHeaderError,
+    InvalidError,
+    NotBoughtError,
+    PlanError,
+    TooManyOriginsError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,8 @@ class Explanation:
 
     kind: type[InvalidError]
     message: str
+    limit: int | None = None
+    """How many origins are allowed, of a refusal that says so."""
 
 
 _DASHBOARD: Final = "in the dashboard under Traffic > Load Balancing"
@@ -36,12 +44,18 @@ _TEXTS: Final[Mapping[type[InvalidError], Mapping[str, str]]] = {
             f"Load Balancing is not enabled for this account: enable it {_DASHBOARD}"
         ),
     },
-    PlanError: {
+    TooManyOriginsError: {
         r"origin list length must be in range \[\d+, (\d+)\]": (
             r"Cloudflare allows at most \1 origins with this account's Load Balancing subscription: "
             f"use fewer, or raise the number of endpoints {_DASHBOARD}"
         ),
-        r"limited to (\d+) (pools|monitors|load balancers|origins)": (
+        r"limited to (\d+) origins": (
+            r"the account may have at most \1 origins in all pools: run fewer connectors, or raise the "
+            f"number of endpoints {_DASHBOARD}"
+        ),
+    },
+    PlanError: {
+        r"limited to (\d+) (pools|monitors|load balancers)": (
             r"the account may have at most \1 \2: delete some that nobody needs, or raise the number "
             f"{_DASHBOARD}"
         ),
@@ -97,7 +111,8 @@ def explain(message: str) -> Explanation:
     """Say what to do about a refusal; an unknown one is passed on as Cloudflare words it."""
     for pattern, kind, text in _EXPLANATIONS:
         if match := pattern.search(message.strip()):
-            return Explanation(kind, match.expand(text))
+            limit = int(match[1]) if kind is TooManyOriginsError else None
+            return Explanation(kind, match.expand(text), limit)
     detail = message.strip().removesuffix(": validation failed").rstrip(". ")
     told = f"Cloudflare refuses it: {detail}" if detail else "Cloudflare refuses it and does not say why"
     return Explanation(InvalidError, told)

@@ -283,6 +283,8 @@ class Controller:
             return "waiting", max(wait_s, _WAIT_S)  # nothing to tell: it goes with its namespace
         if isinstance(error, (StaleError, NotFoundError)) and self._backoff.failures(key) <= _PATIENCE:
             return "retry", wait_s  # what has changed meanwhile is seen by the next look
+        if self._decider.learn(key, error):
+            return "refused", wait_s  # what can be done all the same is decided next, and says why
         self._failures[key] = problem_of(error)
         match error:
             case WaitingError():

@@ -22,6 +22,7 @@ from tunnelpool.build.status import (
 from tunnelpool.build.status import unreadable as unreadable_status
 from tunnelpool.crd.parsing import InvalidResourceError, parse
 from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer, Tunnel
+from tunnelpool.domain.errors import ApiError
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
 from tunnelpool.domain.reasons import Problem, Reason, suspended
@@ -33,6 +34,7 @@ from tunnelpool.engine.drift import reported, with_drift
 from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.gather.remains import Census
 from tunnelpool.engine.ports import Clock, Cloud
+from tunnelpool.engine.room import Room
 from tunnelpool.engine.topology import Topology
 from tunnelpool.engine.waiting import awaits_first_verdict, awaits_verdict, awaits_witness
 from tunnelpool.plan import remote as remote_plan
@@ -95,6 +97,11 @@ class Decider:
         self._failures = failures
         self._evidence_holds = evidence_holds
         self._asking = Asking(clock)
+        self._room = Room(clock)
+
+    def learn(self, key: Key, error: ApiError) -> bool:
+        """Take in why a step was refused; tell whether the next decision will be another one for it."""
+        return self._room.learn(key, error)
 
     async def decide(self, key: Key) -> Decision:
         """Look, and decide."""
@@ -198,7 +205,7 @@ class Decider:
             failed = self._failures.get(pool_key)
             if failed is not None:
                 return failed
-            snapshot, _ = await self._gatherer.pool(pool_key)
+            snapshot, _ = await self._pool_seen(pool_key)
             intent = pool_builder.build(snapshot, self._site, self._now())
             problem = self._because(intent.problem, snapshot)
             if problem is not None and (problem.stalled or _leaves(tunnel, snapshot)):
@@ -229,8 +236,15 @@ class Decider:
         steps = guarded(check, raw, steps, done=observed is None)
         return Decision(steps, (StatusWrite("HealthCheck", raw, status),), cloud, intent.recheck_s, problem)
 
-    async def _pool(self, key: PoolKey) -> Decision:
+    async def _pool_seen(self, key: PoolKey) -> tuple[PoolSnapshot, Cloud | None]:
+        """Look at a pool, and at the limit that it has met."""
         snapshot, cloud = await self._gatherer.pool(key)
+        if cloud is None or self._room.left_s(key) is None:
+            return snapshot, cloud
+        return replace(snapshot, room=self._room.of(key, await cloud.pools())), cloud
+
+    async def _pool(self, key: PoolKey) -> Decision:
+        snapshot, cloud = await self._pool_seen(key)
         if snapshot.problem is not None:
             statuses = tuple(
                 StatusWrite(
@@ -255,7 +269,7 @@ class Decider:
                 await cloud.tunnels(fresh=True, within_s=SHARED_S)
             if verdict:
                 await cloud.pools(fresh=True, within_s=SHARED_S)
-            snapshot, _ = await self._gatherer.pool(key)
+            snapshot, _ = await self._pool_seen(key)
         intent = pool_builder.build(snapshot, self._pool_site(), self._now())
         planned = remote_plan.plan(intent, snapshot.observed, self._site.owner)
         described = pool_builder.effective(snapshot)
@@ -283,6 +297,7 @@ class Decider:
             )
             steps = list(guarded(lbpool, raw, tuple(steps), done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
+        recheck_s = _sooner(recheck_s, self._room.left_s(key))
         concerned: set[Key] = {
             TunnelKey(one.tunnel.metadata.namespace, one.tunnel.metadata.name) for one in snapshot.members
         }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from resources import apply_tunnel, patch
+from resources import HOST, apply_tunnel, patch
 from running_world import World
 
 from tunnelpool.domain.remote import Tunnel
+from tunnelpool.engine.room import HOLDS_S
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 SELECTOR = {"matchLabels": {"app": "shop"}}
@@ -187,3 +189,53 @@ async def test_a_tunnel_that_stops_following_has_the_number_that_it_says(world: 
         made = world.cluster.get("Deployment", "web-connector-0")
         assert made is not None
         assert "affinity" not in made["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("first", [1, 5])
+async def test_a_plan_with_fewer_origins_than_replicas_keeps_those_that_fit_and_says_so(
+    world: World, first: int
+) -> None:
+    async with world:
+        world.remote.max_origins = 3
+        workload(world, first)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        before = world.enabled("my-pool")
+        workload(world, 5)
+        await world.quiet()
+        assert before <= world.enabled("my-pool")
+        assert len(world.enabled("my-pool")) == 3
+        assert world.condition("Tunnel", "web") == "False/PlanLimit"
+        assert "2 of 5 origins do not fit" in world.message("Tunnel", "web")
+        assert world.remote.answering(HOST)
+        world.remote.max_origins = 20
+        await world.until(world.is_ready, within_s=HOLDS_S + 120)
+        assert len(world.enabled("my-pool")) == 5
+
+
+async def test_an_origin_is_taken_out_and_put_back_also_where_another_does_not_fit(world: World) -> None:
+    async with world:
+        world.remote.max_origins = 3
+        workload(world, 4)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        (some, *_) = sorted(world.enabled("my-pool"))
+        world.pods.kill(f"web-connector-{some}", hold=True)
+        await world.until(lambda: some not in world.enabled("my-pool"), within_s=5.0)
+        world.pods.release(f"web-connector-{some}")
+        await world.until(lambda: some in world.enabled("my-pool"), within_s=60.0)
+
+
+async def test_a_plan_that_is_too_small_is_asked_four_times_an_hour_and_no_more(world: World) -> None:
+    async with world:
+        world.remote.max_origins = 2
+        workload(world, 3)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        refused, written = world.remote.refused, world.writes()
+        await asyncio.sleep(3600.0)
+        assert 3 <= world.remote.refused - refused <= 5
+        assert world.writes() == written

@@ -22,6 +22,7 @@ from tunnelpool.domain.errors import (
     OutcomeUnknownError,
     PlanError,
     StillReferencedError,
+    TooManyOriginsError,
     UnavailableError,
 )
 from tunnelpool.domain.remote import RemoteKind
@@ -148,10 +149,18 @@ REFUSALS: list[tuple[str, type[InvalidError], str]] = [
     ),
     (
         "the origin list length must be in range [1, 20]: validation failed",
-        PlanError,
+        TooManyOriginsError,
         (
             "Cloudflare allows at most 20 origins with this account's Load Balancing subscription: use "
             f"fewer, or raise the number of endpoints {DASHBOARD}"
+        ),
+    ),
+    (
+        "the account is limited to 20 origins: validation failed",
+        TooManyOriginsError,
+        (
+            "the account may have at most 20 origins in all pools: run fewer connectors, or raise the number "
+            f"of endpoints {DASHBOARD}"
         ),
     ),
     (
@@ -287,3 +296,16 @@ def test_how_long_a_429_stops_the_token(headers: dict[str, str], seconds: float)
 def test_ids_cannot_leave_their_place_in_a_path() -> None:
     target = routes.ITEMS[RemoteKind.TUNNEL].at(account="a/../b", zone="", id="1?x=y")
     assert target.path == "/accounts/a%2F..%2Fb/cfd_tunnel/1%3Fx%3Dy"
+
+
+@pytest.mark.parametrize(
+    ("message", "of_account"),
+    [
+        ("the origin list length must be in range [1, 5]", False),
+        ("the account is limited to 5 origins", True),
+    ],
+)
+def test_a_limit_of_origins_is_read_as_a_number(message: str, *, of_account: bool) -> None:
+    error = refusal("PATCH", 400, {"code": 1002, "message": f"{message}: validation failed"})
+    assert isinstance(error, TooManyOriginsError)
+    assert (error.limit, error.of_account) == (5, of_account)
