@@ -257,3 +257,14 @@ def test_no_secret_is_in_any_output(command_line: CommandLine, form: str) -> Non
     assert "hush" not in result.output
     assert "(hidden)" in result.output
     assert command_line.edge.ready["read_only_token"] not in result.output
+
+
+def test_a_hostname_that_the_policy_does_not_allow_is_told_before_it_is_applied(
+    command_line: CommandLine,
+) -> None:
+    policy = [{"namespaces": ["elsewhere"], "hostnames": ["*"]}]
+    command_line.environment["TUNNELPOOL_HOSTNAME_POLICY"] = json.dumps(policy)
+    result = command_line("plan", "-f", "-", stdin=TUNNEL)
+    assert "HostnameNotAllowed" in result.stdout, result.output
+    assert f"namespace 'default' must not claim hostname '{HOST}'" in " ".join(result.stdout.split())
+    assert "Cloudflare" not in result.stdout.partition("HostnameNotAllowed")[0]
