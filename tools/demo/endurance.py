@@ -18,7 +18,7 @@ from demo.stage import TUNNEL_LABEL
 from demo.waiting import NotYetError, wait_for
 from openloop.load import Load
 from openloop.report import report, timeline
-from openloop.results import Answer, SocketEvent
+from openloop.results import OK, Answer, SocketEvent
 
 STEADY_WITHIN_S: Final = 45.0
 REPLACED_WITHIN_S: Final = 60.0
@@ -38,6 +38,7 @@ class Endurance:
         self._read_to = 0
         self._answered: set[str] = set()
         self._sessions: Counter[str | None] = Counter()
+        self._said: dict[int, str] = {}
         self._sockets: dict[int, str] = {}
 
     @property
@@ -127,7 +128,7 @@ class Endurance:
 
     def report(self) -> str:
         """Say for people what has become of all requests, and when what was done."""
-        told = report(self.answers, self.sockets, self.diary.happenings)
+        told = report(self.answers, self.sockets, self.diary.happenings, self._said)
         return "\n".join([told, *timeline(self.diary.happenings, self._begun_at)])
 
     def _ended_early(self, number: int, at: float, kept_s: float) -> str:
@@ -143,13 +144,27 @@ class Endurance:
     async def _catch_up(self) -> None:
         for entry in await self._scene.stage.edge.requests(self._read_to):
             self._read_to = int(entry["seq"])
-            if entry["host"] != self._scene.hostname or entry["connector"] is None:
-                continue
-            self._answered.add(entry["connector"])
-            self._sessions[entry["session"]] += 1
-            _, found, number = entry["path"].partition("visit=socket-")
-            if found:
-                self._sockets[int(number)] = entry["connector"]
+            if entry["host"] == self._scene.hostname:
+                self._take(entry)
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        connector = entry["connector"]
+        visit = entry["path"].partition("visit=")[2]
+        if visit.isdigit() and entry["status"] != OK:
+            self._said[int(visit)] = (
+                f"the edge: {entry['outcome']}, error {entry['error']}, origin {entry['origin']}, "
+                f"{self._pod_of(connector)}"
+            )
+        if connector is None:
+            return
+        self._answered.add(connector)
+        self._sessions[entry["session"]] += 1
+        if visit.startswith("socket-"):
+            self._sockets[int(visit.removeprefix("socket-"))] = connector
+
+    def _pod_of(self, connector: str | None) -> str:
+        found = (life.name for life in self.diary.lives if connector in self.diary.connectors(life))
+        return f"pod {next(found, 'unknown')}"
 
 
 @asynccontextmanager

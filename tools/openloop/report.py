@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,8 +48,16 @@ def failures(answers: Iterable[Answer]) -> list[Answer]:
     return sorted((one for one in answers if one.failed), key=lambda one: one.sent_at)
 
 
-def report(answers: Sequence[Answer], sockets: Sequence[SocketEvent], happenings: Sequence[Happening]) -> str:
-    """Say how a run went; times are seconds since its first request was due."""
+def report(
+    answers: Sequence[Answer],
+    sockets: Sequence[SocketEvent],
+    happenings: Sequence[Happening],
+    notes: Mapping[int, str] | None = None,
+) -> str:
+    """Say how a run went; times are seconds since its first request was due.
+
+    `notes` are what the other side says of failed requests, by their numbers.
+    """
     if not answers:
         return "no request was sent"
     start = min(one.due_at for one in answers)
@@ -64,7 +72,7 @@ def report(answers: Sequence[Answer], sockets: Sequence[SocketEvent], happenings
         f"{one.at - start:8.2f} s  WebSocket {one.number} {one.kind} {one.detail}".rstrip() for one in sockets
     ]
     for one in failed[:TOLD]:
-        lines += _told(one, start, happenings)
+        lines += _told(one, start, happenings, (notes or {}).get(one.number, ""))
     if len(failed) > TOLD:
         lines.append(f"… and {len(failed) - TOLD} more, the last at {failed[-1].sent_at - start:.2f} s")
     return "\n".join(lines)
@@ -76,8 +84,8 @@ def timeline(happenings: Iterable[Happening], start: float) -> list[str]:
     return [f"{one.at - start:8.2f} s  {one.text}" for one in ordered]
 
 
-def _told(failed: Answer, start: float, happenings: Sequence[Happening]) -> list[str]:
+def _told(failed: Answer, start: float, happenings: Sequence[Happening], note: str) -> list[str]:
     around = [one for one in happenings if failed.sent_at - BEFORE_S <= one.at <= failed.ended_at + AFTER_S]
     why = failed.error or f"status {failed.status}"
     head = f"FAILED {failed.sent_at - start:.2f} s: {failed.path}: {why}, after {failed.took_s:.2f} s"
-    return [head, *(f"    {line}" for line in timeline(around, start))]
+    return [f"{head}; {note}" if note else head, *(f"    {line}" for line in timeline(around, start))]

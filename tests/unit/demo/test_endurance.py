@@ -32,9 +32,26 @@ class _Diary(PodDiary):
 def endurance(folder: Path, sockets: list[SocketEvent], *lives: Life) -> Endurance:
     """Put together a run whose only WebSocket was served by pod `a`."""
     entries: list[dict[str, Any]] = [
-        {"seq": 1, "host": "h", "path": "/ws?visit=socket-1", "connector": "connector-of-a", "session": None},
-        {"seq": 2, "host": "other", "path": "/ws?visit=socket-1", "connector": "x", "session": None},
+        {
+            "seq": 1,
+            "host": "h",
+            "path": "/ws?visit=socket-1",
+            "connector": "connector-of-a",
+            "session": None,
+            "status": 101,
+        },
+        {
+            "seq": 2,
+            "host": "other",
+            "path": "/ws?visit=socket-1",
+            "connector": "x",
+            "session": None,
+            "status": 101,
+        },
     ]
+
+    failed = {"status": 502, "outcome": "cloudflared", "error": None, "origin": "o", "session": None}
+    entries.append({"seq": 3, "host": "h", "path": "/?visit=7", "connector": "connector-of-a", **failed})
 
     async def requests(since: int) -> list[dict[str, Any]]:
         return entries[since:]
@@ -87,6 +104,13 @@ async def test_before_everything_was_steady_neither_refusals_nor_failures_count(
         log.write('{"answer":{"number":3,')  # being written
     assert await run.socket_faults(KEPT_S) == []
     assert run.lost == 1
+
+
+async def test_of_a_failed_request_the_report_has_the_edges_own_word(tmp_path: Path) -> None:
+    run = endurance(tmp_path, [], Life("1", "a"))
+    (tmp_path / "load.log").write_text(f"{written(Answer(7, '/', LATER, LATER, LATER, 502, '', ''))}\n")
+    await run.silent([])
+    assert "status 502, after 0.00 s; the edge: cloudflared, error None, origin o, pod a" in run.report()
 
 
 async def test_who_has_answered_nobody_is_named(tmp_path: Path) -> None:
