@@ -53,7 +53,7 @@ def test_a_wrong_variable_is_refused_by_its_name(variable: str, value: str, says
 
 
 def test_whose_place_is_taken_is_said_with_the_name() -> None:
-    with pytest.raises(SettingsError, match="TAKE_OVER_FROM: .*CLUSTER_NAME.*it was '0123abcd'"):
+    with pytest.raises(SettingsError, match=r"TAKE_OVER_FROM: .*CLUSTER_NAME.*it was '0123abcd'"):
         Settings.read({"TUNNELPOOL_TAKE_OVER_FROM": "0123abcd"})
     told = {"TUNNELPOOL_TAKE_OVER_FROM": "0123abcd", "TUNNELPOOL_CLUSTER_NAME": "0123abcd"}
     assert owner_of_cluster(Settings.read(told), "fedcba98-0000").covers(Owner("0123abcd", "0123abcd"))
