@@ -588,3 +588,68 @@ async def test_visitors_of_a_cname_get_its_tunnel_until_there_is_a_load_balancer
     assert await stage.answering(HOST) == {two.id}
     await cloud.execute(Delete(RemoteKind.LOAD_BALANCER, balancer.id, "", stage.zone_id))
     assert await stage.answering(HOST) == {one.id}
+
+
+async def test_one_object_can_be_read_again_alone(stage: Stage) -> None:
+    ours, theirs = stage.cloud(), stage.cloud()
+    pool = await made(ours, POOL)
+    stage.pass_(10)
+    await changed(theirs, (await listed(theirs, POOL))["web"], minimum_origins=0)
+    await ours.look_again(RemoteKind.POOL, pool.id)
+    assert [one.value.minimum_origins for one in await ours.pools()] == [0]
+    await theirs.execute(Delete(RemoteKind.POOL, pool.id, ""))
+    await ours.look_again(RemoteKind.POOL, pool.id)
+    assert await ours.pools() == ()
+
+
+async def test_a_configuration_is_known_once_it_was_given_or_looked_at(stage: Stage) -> None:
+    ours, theirs = stage.cloud(), stage.cloud()
+    tunnel = await made(ours, Tunnel("web"))
+    assert ours.configuration(tunnel.id) is None
+    for status in (404, 503):
+        given = freeze({"ingress": [{"service": f"http_status:{status}"}]})
+        await theirs.execute(PutConfiguration(tunnel.id, "web", given))
+        assert ours.configuration(tunnel.id) != theirs.configuration(tunnel.id)
+        await ours.look_at_configuration(tunnel.id)
+        assert ours.configuration(tunnel.id) == theirs.configuration(tunnel.id)
+
+
+async def test_whatever_answers_for_host_names_of_a_zone_is_listed_together(stage: Stage) -> None:
+    cloud = stage.cloud()
+    pool = await made(cloud, POOL)
+    await cloud.execute(Create(LoadBalancer(HOST, (pool.id,), pool.id), stage.zone_id))
+    await cloud.execute(Create(DnsRecord("x.example.com", "CNAME", f"x.{TUNNEL_DOMAIN}"), stage.zone_id))
+    for one in (cloud, stage.cloud()):
+        found = await one.at_hostnames(stage.zone_id)
+        assert {item.title for item in found} == {HOST, "x.example.com"}
+
+
+async def test_it_is_told_since_which_listing_a_tunnel_is_called_down(stage: Stage) -> None:
+    cloud = stage.cloud()
+    tunnel = await made(cloud, Tunnel("web"))
+    end = stage.connect(tunnel.id)
+    stage.pass_(STATE_LAG_S)
+
+    async def seconds_down() -> float | None:
+        (found,) = await cloud.tunnels(fresh=True)
+        told = found.called_down
+        return None if told is None else round(told.latest - told.since)
+
+    assert await seconds_down() is None
+    end()
+    stage.pass_(STATE_LAG_S)
+    assert await seconds_down() == 0
+    stage.pass_(12)
+    assert await seconds_down() == 12
+    stage.connect(tunnel.id)
+    stage.pass_(STATE_LAG_S)
+    assert await seconds_down() is None
+
+
+async def test_a_listing_that_is_young_enough_is_not_asked_for_again(stage: Stage) -> None:
+    ours, theirs = stage.cloud(), stage.cloud()
+    assert await ours.pools(fresh=True) == ()
+    await theirs.execute(Create(POOL))
+    assert await ours.pools(fresh=True, within_s=5) == ()
+    stage.pass_(6)
+    assert len(await ours.pools(fresh=True, within_s=5)) == 1
