@@ -39,7 +39,7 @@ from tunnelpool.engine.topology import Topology
 from tunnelpool.engine.waiting import awaits_first_verdict, awaits_verdict, awaits_witness
 from tunnelpool.plan import remote as remote_plan
 from tunnelpool.plan import tunnel as tunnel_plan
-from tunnelpool.plan.steps import Delete, Step
+from tunnelpool.plan.steps import Step
 
 HELD_S: Final = 300.0
 """How soon it is counted again what the brake has held: resources may have come back."""
@@ -109,7 +109,9 @@ class Decider:
         if unreadable:
             return self._left_alone(unreadable)
         decision = await self._look(key)
-        if self._site.mass_deletion or not any(isinstance(step, Delete) for step in decision.steps):
+        if self._site.mass_deletion or not any(
+            remote_plan.takes_away(step, self._site.owner) for step in decision.steps
+        ):
             return decision
         census = await self._gatherer.remains.held(key)
         if census is None:

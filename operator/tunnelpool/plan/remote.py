@@ -12,12 +12,12 @@ from typing import Any
 from tunnelpool.build.host import ADDRESS_RECORDS
 from tunnelpool.build.intent import HostIntent, Intent
 from tunnelpool.build.ownership import is_ours, is_unowned
-from tunnelpool.build.sharing import is_shared, may_change, may_delete
+from tunnelpool.build.sharing import is_shared, may_change, may_delete, takes_part
 from tunnelpool.build.snapshot import HostSnapshot
 from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.remote import KIND_OF, Observed, RemoteValue
 from tunnelpool.plan.diff import update
-from tunnelpool.plan.steps import Create, Delete, RemoteStep
+from tunnelpool.plan.steps import Create, Delete, RemoteStep, Step, Update
 
 
 def plan(intent: Intent[Any], observed: Observed[Any] | None, owner: Owner) -> tuple[RemoteStep, ...]:
@@ -42,6 +42,13 @@ def plan_host(intent: HostIntent, snapshot: HostSnapshot, owner: Owner) -> tuple
     cname = _towards(intent.record, record, owner, zone_id, adopt=intent.adopt)
     steps = (*balancer, *cname, *(_delete(one) for one in records[1:]))
     return tuple(sorted(steps, key=lambda step: isinstance(step, Delete)))
+
+
+def takes_away(step: Step, owner: Owner) -> bool:
+    """Tell whether a step ends something of ours: it deletes an object, or takes us out of a shared one."""
+    if isinstance(step, Update):
+        return step.shared and not takes_part(step.value, owner)
+    return isinstance(step, Delete)
 
 
 def _towards(

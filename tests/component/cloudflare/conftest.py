@@ -118,6 +118,9 @@ class FakeCloudflare:
         head, _, tail = path.rpartition("/")
         if request.method == "POST":
             return envelope(self.put(path, **body))
+        if request.method == "GET" and head in self.collections:
+            found = self.collections[head].get(tail)
+            return envelope(found) if found is not None else refusal(404, 1001, "not found")
         if request.method == "GET":
             return envelope(list(self.collections.get(path, {}).values()))
         collection = self.collections.get(head, {})

@@ -194,3 +194,23 @@ async def test_a_change_of_nothing_is_not_sent(tools: Any) -> None:
     probe = replace(MONITOR, type="tcp", method="connection_established", path="")
     await tools.cloud.execute(Update("1", probe, (Change("path", "/", ""),)))
     assert tools.cloudflare.calls == []
+
+
+async def test_a_fresh_look_at_one_object_is_one_get_and_stands_in_the_listing(tools: Any) -> None:
+    await tools.cloud.execute(Create(POOL))
+    (observed,) = await tools.cloud.pools()
+    tools.cloudflare.collections[tools.pools][observed.id]["minimum_origins"] = 7
+    await tools.cloud.look_again(RemoteKind.POOL, observed.id)
+    assert tools.cloudflare.calls[-1] == ("GET", f"{tools.pools}/{observed.id}")
+    asked = len(tools.cloudflare.calls)
+    (seen,) = await tools.cloud.pools()
+    assert seen.value.minimum_origins == 7
+    assert len(tools.cloudflare.calls) == asked
+
+
+async def test_what_a_fresh_look_does_not_find_is_in_no_listing(tools: Any) -> None:
+    await tools.cloud.execute(Create(POOL))
+    (observed,) = await tools.cloud.pools()
+    del tools.cloudflare.collections[tools.pools][observed.id]
+    await tools.cloud.look_again(RemoteKind.POOL, observed.id)
+    assert await tools.cloud.pools() == ()

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from resources import HOST, apply_quickstart, apply_tunnel, delete_all, patch
+from resources import HOST, KINDS, apply_quickstart, apply_tunnel, delete_all, patch
 from running_world import OWNER, World
 
 from tunnelpool.domain.ownership import Owner, mark_of, read_mark, read_marks
@@ -303,3 +303,23 @@ async def test_retained_by_one_cluster_the_other_goes_on_with_it() -> None:
         (mark,) = read_marks(here.remote.only(Pool).value.description)
         assert (mark.owner, mark.guest) == (THERE, False)
         assert there.is_ready()
+
+
+async def test_a_cluster_that_loses_all_its_resources_leaves_its_origins_where_they_are() -> None:
+    async with two_clusters() as (here, there):
+        for name in ("web", "shop", "blog"):
+            apply_tunnel(there, name, hostname=f"{name}.example.com")
+            apply_tunnel(here, name, hostname=f"{name}.example.com")
+        await here.start()
+        await quiet(here, for_s=20)
+        await there.start()
+        await quiet(here, there)
+        before = dict(here.remote.objects)
+        for raw in there.cluster.all(*KINDS):
+            meta = raw["metadata"]
+            there.cluster.delete(raw["kind"], meta["name"], meta["namespace"])
+            now = there.cluster.get(raw["kind"], meta["name"], meta["namespace"])
+            if now is not None:
+                there.cluster.write({**now, "metadata": {**now["metadata"], "finalizers": []}})
+        await quiet(here, there, for_s=700)
+        assert here.remote.objects == before
