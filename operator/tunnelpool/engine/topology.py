@@ -210,8 +210,12 @@ class Topology:
             if kind == "LBPool"
             else {self.remote_pool_name(namespace, pool) for pool in hosts.values() if pool}
         )
+        account = self._raw_pool_key(raw, "").account
         found = [one for host in hosts for one in self.store.by("tunnels-by-host", host)]
-        found += [one for pool in pools for one in self.store.by("tunnels-by-pool", pool)]
+        for pool in pools:
+            joined = self.store.by("tunnels-by-pool", pool)
+            # In another account a pool of that name is another pool.
+            found += [one for one in joined if self._raw_pool_key(one, "").account == account]
         return {TunnelKey(*place_of_raw(one)) for one in found if one["metadata"]["namespace"] != namespace}
 
     def _own_keys(self, kind: str, raw: Raw) -> set[Key]:

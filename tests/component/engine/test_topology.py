@@ -135,3 +135,19 @@ def test_what_cannot_be_read_is_none_and_is_read_again_when_it_has_changed(topol
     mended = raw("Tunnel", "odd", tunnel(hostname="odd.example.com"))
     mended["metadata"]["resourceVersion"] = "2"
     assert topology.typed("Tunnel", mended) is not None
+
+
+def test_rivals_of_another_namespace_hear_of_a_claim_those_of_another_account_do_not(
+    topology: Topology,
+) -> None:
+    def rival(name: str, namespace: str, **spec: Any) -> TunnelKey:
+        topology.store.put("Tunnel", raw("Tunnel", name, tunnel(**spec), namespace=namespace))
+        return TunnelKey(namespace, name)
+
+    at_host = rival("web", "other", pool="elsewhere")
+    in_pool = rival("api", "other", hostname="api.example.com", pool="my-pool")
+    own = {"credentialsRef": {"name": "own"}}
+    rival("far", "other", hostname="far.example.com", pool="my-pool", **own)
+    assert keys(topology, "Tunnel", "web") == {WEB, HOST_KEY, POOL, CHECK, at_host, in_pool}
+    assert in_pool in keys(topology, "LBPool", "my-pool")
+    assert TunnelKey("other", "far") not in keys(topology, "LBPool", "my-pool")
