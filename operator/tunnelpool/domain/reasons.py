@@ -154,8 +154,8 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
         "Fewer origins are healthy than `minimumOrigins`: traffic goes to the next pool."
     ),
     Reason.WAITING_FOR_ADDRESS: (
-        "A Service of type LoadBalancer has no address (yet). The pool's other origins work on; an origin that "
-        "has had an address keeps it."
+        "A Service of type LoadBalancer has no address (yet). The pool's other origins work on; an origin "
+        "that has had an address keeps it."
     ),
     Reason.SERVICE_NOT_FOUND: "`serviceRef` names a Service that does not exist. Apply it.",
     Reason.NOT_A_LOAD_BALANCER: (

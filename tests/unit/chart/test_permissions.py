@@ -49,7 +49,9 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(operator: dict[str, A
     }
 
 
-def test_in_its_own_namespace_the_operator_may_keep_its_lease_and_the_ranges_and_nothing_else(render: Render) -> None:
+def test_in_its_own_namespace_the_operator_may_keep_its_lease_and_the_ranges_and_nothing_else(
+    render: Render,
+) -> None:
     objects = render()
     (role,) = [one for one in objects if one["kind"] == "Role"]
     assert role["metadata"]["namespace"] == "tunnelpool-system"
