@@ -17,6 +17,7 @@ from tunnelpool.build.intent import HostIntent
 from tunnelpool.build.manifests import ROTATED_ANNOTATION, child_name, shared
 from tunnelpool.build.pool import effective
 from tunnelpool.build.pool_conditions import health_conditions
+from tunnelpool.build.refused_pods import refused_pods
 from tunnelpool.build.snapshot import (
     FurtherHost,
     HostSnapshot,
@@ -326,6 +327,9 @@ def _tunnel_waits(snapshot: TunnelSnapshot, staying: list[Slot], connected: int)
         return Problem(Reason.NO_ORIGINS, f"{none}: no connector runs and nothing answers")
     if snapshot.host_problem is not None and connected:
         return snapshot.host_problem
+    refused = refused_pods(staying)
+    if refused is not None:
+        return refused
     if connected < len(staying):
         return Problem(
             Reason.WAITING_FOR_CONNECTORS, f"{connected} of {len(staying)} origins have a ready connector"

@@ -249,3 +249,30 @@ async def test_what_ends_with_its_namespace_is_told_nothing_and_goes(world: Worl
         await world.quiet()
         assert not world.remains()
         assert not world.remote.all(Tunnel)
+
+
+async def test_pods_that_the_cluster_refuses_are_told_in_words_that_do_not_move(world: World) -> None:
+    async with world:
+        apply_tunnel(world, replicas=1)
+        await world.start()
+        await world.quiet()
+        world.pods.kill("web-connector-0", hold=True)
+        for attempt in ("x7x2p", "b9k4d"):
+            _fail_replicas(world, f'pods "web-connector-0-5c9f-{attempt}" is forbidden: exceeded quota: few')
+            await world.until(lambda: world.condition("Tunnel", "web") == "False/ClusterRefused")
+            writes = len(world.cluster.log)
+            await asyncio.sleep(60)
+        assert len(world.cluster.log) == writes, "another pod of the same kind is no news"
+        told = "Deployment 'web-connector-0' may not have its pod: exceeded quota: few"
+        assert world.message("Tunnel", "web") == told
+        _fail_replicas(world, "")
+        world.pods.release("web-connector-0")
+        await world.until(world.is_ready)
+
+
+def _fail_replicas(world: World, message: str) -> None:
+    """Let the cluster say of the Deployment that its pod is refused; nothing if there is no message."""
+    raw = world.cluster.get("Deployment", "web-connector-0")
+    assert raw is not None
+    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+    world.cluster.write({**raw, "status": {"conditions": [failure] if message else []}})
