@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import aiohttp
+
 from demo.fallback import NAME as FALLBACK
 from demo.scene import Scene
 from demo.stage import HOSTNAME, Stage
@@ -59,3 +61,52 @@ async def test_when_its_last_connector_dies_the_fallback_answers_until_it_is_bac
     await scene.wait_answered_by(TUNNELS)
     await wait_told(scene, "FailedBack", scene.pool)
     assert (await scene.status("loadbalancers", "web"))["onFallback"] is False
+
+
+async def asked(scene: Scene, path: str) -> tuple[int, str]:
+    """Ask for a path of the scene's hostname; status and text of the answer."""
+    facts = scene.stage.edge.facts
+    address, port = facts.door
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(
+            f"https://{address}:{port}{path}",
+            headers={"Host": scene.hostname},
+            server_hostname=scene.hostname,
+            ssl=facts.visitor_tls(),
+        ) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+async def test_a_rule_answers_for_the_requests_that_it_names_and_leaves_with_its_line(scene: Scene) -> None:
+    rule = {
+        "name": "closed",
+        "condition": 'starts_with(http.request.uri.path, "/closed/")',
+        "fixedResponse": {"statusCode": 503, "contentType": "text/plain", "messageBody": "back at noon"},
+    }
+    spec = {"hostname": scene.hostname, "pools": [scene.pool]}
+    await scene.put("LoadBalancer", "web", {**spec, "rules": [rule]})
+    await scene.tunnel(replicas=1)
+    await scene.wait_current()
+    await scene.wait_answered_by(TUNNELS)
+    assert await asked(scene, "/closed/shop") == (503, "back at noon")
+    assert (await asked(scene, "/shop"))[0] == 200
+    await scene.put("LoadBalancer", "web", spec)
+
+    async def look() -> None:
+        status, _ = await asked(scene, "/closed/shop")
+        if status != 200:
+            raise NotYetError(f"status {status}")
+
+    await wait_for("the rule to be gone", look, within_s=20)
+
+
+async def test_a_second_rule_is_refused_by_the_plan_in_words(scene: Scene) -> None:
+    rules = [{"name": name, "terminates": True} for name in ("one", "two")]
+    await scene.put(
+        "LoadBalancer", "web", {"hostname": scene.hostname, "pools": [scene.pool], "rules": rules}
+    )
+    await scene.tunnel(replicas=1)
+    message = await scene.wait_reason("loadbalancers", "web", "PlanLimit")
+    assert message.startswith("a load balancer may have at most 1 `rules` on this account's plan")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from demo.cluster import KubectlError
@@ -100,3 +102,24 @@ async def test_an_account_without_load_balancing_is_told_where_to_enable_it(
         "Load Balancing is not enabled for this account: enable it in the dashboard under "
         "Traffic > Load Balancing"
     )
+
+
+async def test_a_hostname_that_the_namespace_may_not_claim_says_which_it_may(
+    theatre: Stage, scene: Scene
+) -> None:
+    policy = [
+        {"namespaces": ["*"], "hostnames": [f"*.{scene.hostname}", "my.example.com"]},
+        {"namespaces": ["elsewhere"], "hostnames": ["*"]},
+    ]
+    await theatre.set_operator(hostname_policy=json.dumps(policy))
+    try:
+        await scene.tunnel(replicas=1)
+        message = await scene.wait_reason("tunnels", "web", "HostnameNotAllowed")
+        assert not await scene.remote()
+        await scene.tunnel("allowed", replicas=1, hostname=f"app.{scene.hostname}")
+        await scene.wait_reason("tunnels", "allowed", "Ready")
+    finally:
+        await theatre.set_operator(hostname_policy="")
+    assert f"namespace '{scene.namespace}' must not claim hostname '{scene.hostname}'" in message
+    assert f"allows it '*.{scene.hostname}' or 'my.example.com'" in message
+    await scene.wait_current()

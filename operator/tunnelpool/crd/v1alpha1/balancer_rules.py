@@ -73,7 +73,8 @@ class RuleOverrides(Model):
     )
 
     pools: _Pools | None = None
-    """Names of the pools in the order of failover, instead of the load balancer's `pools`."""
+    """Names of the pools in the order of failover, instead of the load balancer's `pools`. Those without
+    origins are passed over; if none has any, the fallback answers."""
     fallback_ref: PoolRef | None = None
     """The LBPool that answers when every other is down, instead of the load balancer's."""
     steering_policy: SteeringPolicy | None = None
