@@ -25,6 +25,8 @@ class Store:
     def __init__(self) -> None:
         self._objects: dict[str, dict[tuple[str, str], Raw]] = defaultdict(dict)
         self._tombstones: OrderedDict[str, None] = OrderedDict()
+        self._distrusted: set[str] = set()
+        """Uids whose version says nothing any more."""
         self._listeners: list[Listener] = []
         self._indices: dict[str, _Index] = {}
         self._synced: set[str] = set()
@@ -47,8 +49,9 @@ class Store:
         before = self._objects[kind].get(place)
         if meta.get("uid") in self._tombstones:
             return
-        if before is not None and not _newer(raw, before):
+        if before is not None and meta.get("uid") not in self._distrusted and not _newer(raw, before):
             return
+        self._distrusted.discard(meta.get("uid", ""))
         after = {**raw, "metadata": {k: v for k, v in meta.items() if k != "managedFields"}}
         self._objects[kind][place] = after
         self._reindex(kind, before, after)
@@ -65,6 +68,11 @@ class Store:
         del self._objects[kind][namespace, name]
         self._reindex(kind, before, None)
         self._tell(kind, before, None)
+
+    def distrust(self, kind: str) -> None:
+        """Take the next version of each object for newer: the cluster's versions have begun anew."""
+        self._distrusted |= {raw["metadata"].get("uid", "") for raw in self._objects[kind].values()}
+        self._tombstones.clear()
 
     def get(self, kind: str, namespace: str, name: str) -> Raw | None:
         """Look one object up."""

@@ -18,6 +18,9 @@ class Sink(Protocol):
     def remove(self, kind: str, namespace: str, name: str, uid: str, /) -> None:
         """Forget an object; another uid of that name stays."""
 
+    def distrust(self, kind: str, /) -> None:
+        """Take the next version of each object for newer: the cluster's versions have begun anew."""
+
     def all(self, kind: str, /) -> Iterator[Mapping[str, Any]]:
         """Go through what is there of a kind."""
 

@@ -87,3 +87,26 @@ async def test_each_namespace_is_listed_and_managed_fields_are_left_out() -> Non
     assert asked == ["a", "b"]
     assert all("managedFields" not in raw["metadata"] for raw in put)
     assert len(put) == 2
+
+
+async def test_a_listing_is_the_truth_when_versions_have_gone_back() -> None:
+    store = Store()
+    for raw in (_secret("x", "1", 900), _secret("gone", "2", 901), _secret("late", "3", 902)):
+        store.put("Secret", raw)
+    store.remove("Secret", "a", "gone", "2")
+    restored = [_secret("x", "1", 500), _secret("gone", "2", 400)]
+    await sweep(SECRET, [], _lister([restored]), store)
+    versions = {raw["metadata"]["name"]: raw["metadata"]["resourceVersion"] for raw in store.all("Secret")}
+    assert versions == {"x": "500", "gone": "400"}
+    store.put("Secret", _secret("x", "1", 501))
+    assert (store.get("Secret", "a", "x") or {})["metadata"]["resourceVersion"] == "501"
+    store.put("Secret", _secret("x", "1", 500))
+    assert (store.get("Secret", "a", "x") or {})["metadata"]["resourceVersion"] == "501", "order counts again"
+
+
+async def test_a_write_of_our_own_during_the_listing_is_no_restore() -> None:
+    store = Store()
+    store.put("Secret", _secret("x", "1", 5))
+    lister = _lister([[_secret("x", "1", 5)]], lambda: store.put("Secret", _secret("x", "1", 9)))
+    await sweep(SECRET, [], lister, store)
+    assert (store.get("Secret", "a", "x") or {})["metadata"]["resourceVersion"] == "9"
