@@ -89,6 +89,13 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEdge]:
 
 
 @pytest.fixture(scope="session")
+def enterprise_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEdge]:
+    """Run an edge in the plan `enterprise`, which takes everything that the edge emulates."""
+    with running(tmp_path_factory.mktemp("edge"), "--plan", "enterprise") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
 def edge_without_load_balancing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEdge]:
     """Run an edge whose account has not bought load balancing."""
     with running(tmp_path_factory.mktemp("edge"), "--no-load-balancing") as started:

@@ -247,6 +247,84 @@ async def test_load_balancers(edge: Any, data: st.DataObject) -> None:
                 await delete(cloud, pool)
 
 
+def enterprise_balancers(ids: st.SearchStrategy[str]) -> st.SearchStrategy[LoadBalancer]:
+    """Draw load balancers with what plans below Enterprise do not have, and such as only answer DNS."""
+    listed = st.lists(ids, min_size=1, max_size=2, unique=True)
+
+    def places(*codes: str) -> st.SearchStrategy[Any]:
+        return st.dictionaries(st.sampled_from(codes), listed).map(freeze)
+
+    plain = {
+        "name": names,
+        "default_pools": listed.map(tuple),
+        "fallback_pool": ids,
+        "description": texts,
+    }
+    geo = st.builds(
+        LoadBalancer,
+        **plain,
+        steering_policy=st.just("geo"),
+        region_pools=places("WNAM", "WEU", "OC"),
+        country_pools=places("GB", "NO"),
+        pop_pools=places("LHR", "AMS"),
+        session_affinity=st.just("header"),
+        session_affinity_ttl=st.sampled_from([0, 30, 3600]),
+        session_affinity_attributes=st.fixed_dictionaries(
+            {"headers": st.lists(words, min_size=1, max_size=3, unique=True)},
+            optional={"require_all_headers": st.booleans(), "zero_downtime_failover": st.just("temporary")},
+        ).map(canonical_affinity_attributes),
+    )
+    rule = st.fixed_dictionaries(
+        {"name": words, "condition": words.map('http.request.uri.path contains "{}"'.format)},
+        optional={
+            "disabled": st.booleans(),
+            "overrides": st.fixed_dictionaries(
+                {},
+                optional={
+                    "default_pools": listed,
+                    "steering_policy": st.just("least_outstanding_requests"),
+                    "session_affinity": st.just("cookie"),
+                    "session_affinity_ttl": st.just(1800),
+                },
+            ),
+        },
+    )
+    ruled = st.builds(
+        LoadBalancer,
+        **plain,
+        steering_policy=st.sampled_from(["off", "least_outstanding_requests"]),
+        rules=st.lists(rule, min_size=1, max_size=4).map(canonical_rules),
+    )
+    dns_only = st.builds(
+        LoadBalancer,
+        **plain,
+        proxied=st.just(False),  # noqa: FBT003 - a strategy, not a switch
+        ttl=st.sampled_from([0, 10, 86_400]),
+        location_strategy=st.builds(
+            lambda mode, prefer: freeze({"mode": mode, "prefer_ecs": prefer}),
+            st.sampled_from(["pop", "resolver_ip"]),
+            st.sampled_from(["always", "never", "proximity", "geo"]),
+        ),
+    )
+    return geo | ruled | dns_only
+
+
+@few
+@given(data=st.data())
+async def test_load_balancers_of_enterprise(enterprise_edge: Any, data: st.DataObject) -> None:
+    async with enterprise_edge.open() as cloud:
+        targets = [
+            await create(cloud, Pool(f"target{n}", (Origin("a", "192.0.2.1"),), check_regions=("WEU",)), "")
+            for n in range(3)
+        ]
+        balancers = enterprise_balancers(st.sampled_from([pool.id for pool in targets]))
+        try:
+            await live_through(enterprise_edge, data.draw(balancers), data.draw(balancers))
+        finally:
+            for pool in targets:
+                await delete(cloud, pool)
+
+
 @few
 @given(pool=located_pools)
 async def test_a_pool_takes_a_monitor_and_lets_go_of_it(edge: Any, pool: Pool) -> None:
