@@ -157,15 +157,13 @@ class Credentials:
         return await self._enter(ref, account)
 
     async def _enter(self, ref: SecretRef, account: Account) -> _Entry:
-        now, doubted = self._clock.monotonic(), False
+        now = self._clock.monotonic()
         try:
             cloud = self._clouds.account(account)
-            await cloud.verify()
+            doubted = await _not_verified(cloud)
         except CredentialsError as error:
             message = f"Cloudflare refuses the token of Secret '{ref.namespace}/{ref.name}': {error.message}"
             return _Entry(Problem(Reason.CREDENTIALS_INVALID, message, stalled=True), account, now)
-        except RetryableError:
-            doubted = True  # nothing speaks against the token; what cannot be read says so itself
         except ApiError as error:
             return _Entry(problem_of(error), account, now)
         return _Entry(Opened(account.id, cloud), account, now, doubted=doubted)
@@ -177,6 +175,22 @@ class Credentials:
         if isinstance(before.answer, Opened):
             return _Entry(problem, before.account, now, last=before.answer, gone_at=self._clock.now())
         return replace(before, answer=problem, read_at=now)
+
+
+async def _not_verified(cloud: Cloud) -> bool:
+    """Tell whether a token is still to be verified: Cloudflare does not answer, which speaks not against it.
+
+    What cannot be read without an answer says so itself.
+
+    Raises:
+        CredentialsError: the token is refused.
+
+    """
+    try:
+        await cloud.verify()
+    except RetryableError:
+        return True
+    return False
 
 
 def _text(value: bytes) -> str:
