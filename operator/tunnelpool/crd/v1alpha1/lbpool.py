@@ -161,7 +161,9 @@ class LBPoolSpec(SharedSpec):
     """How many origins must be healthy; with fewer the traffic goes to the next pool. A value above 1 has
     an effect only with `healthCheckRef`."""
     health_check_ref: HealthCheckRef | None = None
-    """The HealthCheck that decides which origins are up. Default: none, every origin counts as up."""
+    """The HealthCheck that decides which origins are up. Default: none, every origin counts as up. Where a
+    pool that serves is given one, its origins count as down until they have been probed, and the fallback
+    answers meanwhile."""
     fallback_ref: PoolRef | None = None
     """The LBPool that answers when no other can, in a load balancer that is derived from Tunnels.
     Default: this pool itself."""
