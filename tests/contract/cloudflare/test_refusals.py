@@ -23,6 +23,7 @@ from tunnelpool.domain.errors import (
     PlanError,
     RateLimitedError,
     StillReferencedError,
+    TooManyOriginsError,
 )
 from tunnelpool.domain.json import freeze
 from tunnelpool.domain.remote import DnsRecord, LoadBalancer, Monitor, Origin, Pool, RemoteKind, Tunnel
@@ -134,6 +135,17 @@ async def test_how_many_an_account_may_have_is_told_with_the_way_out(
         await cloud.execute(Create(replace(value, **name)))
     with pytest.raises(PlanError, match=f"the account may have at most {allowed}"):
         await cloud.execute(Create(value))
+
+
+async def test_a_limit_of_origins_is_a_number_to_go_by_whoever_it_counts_for(cloud: CloudAccount) -> None:
+    many = tuple(Origin(f"o{n}", f"192.0.2.{n}") for n in range(21))
+    with pytest.raises(TooManyOriginsError) as of_pool:
+        await cloud.execute(Create(replace(POOL, origins=many)))
+    await cloud.execute(Create(replace(POOL, name="first", origins=many[: of_pool.value.limit - 1])))
+    with pytest.raises(TooManyOriginsError) as of_account:
+        await cloud.execute(Create(replace(POOL, origins=many[:2])))
+    assert (of_pool.value.limit, of_pool.value.of_account) == (20, False)
+    assert (of_account.value.limit, of_account.value.of_account) == (20, True)
 
 
 async def test_a_hostname_of_another_zone_is_named(cloud: CloudAccount, edge: Any) -> None:
