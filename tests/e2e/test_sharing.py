@@ -19,6 +19,8 @@ from demo.waiting import NotYetError, wait_for
 
 WITHIN_S = 60.0
 ROUNDS = 4
+RECENT = 20
+"""Requests, at ten in a second."""
 SPEED = 20.0
 """A health check of 60 s takes three then: it alone sees that a cluster has gone with its operator."""
 POOL_WRITES = "PATCH */load_balancers/pools/*"
@@ -75,6 +77,18 @@ async def wait_rest(theatre: Stage, sweeps: int) -> None:
             raise NotYetError(f"{len(listed)} listings")
 
     await wait_for("the sweeps", partial(look, await theatre.edge.last_call()), within_s=sweeps * 90.0)
+
+
+async def wait_served_by(scene: Scene, pool: str) -> None:
+    """Wait until the latest requests of visitors are all answered well, and by a pool."""
+
+    async def look() -> None:
+        seen = [one for one in await scene.stage.edge.requests() if one["host"] == scene.hostname][-RECENT:]
+        found = {(one["pool"], one["status"]) for one in seen}
+        if found != {(pool, 200)}:
+            raise NotYetError(f"answered by {found}")
+
+    await wait_for(f"answers of pool {pool}", look, within_s=WITHIN_S)
 
 
 async def stop_everything(there: Scene) -> list[tuple[str, str]]:
@@ -150,11 +164,12 @@ async def test_a_cluster_that_dies_leaves_its_visitors_to_the_other_and_takes_th
         assert len(balancer["default_pools"]) == 2
         async with steady_traffic(theatre.edge.facts, here.hostname, 10.0) as traffic:
             await traffic.wait_settled(TUNNELS, for_s=1.0, within_s=WITHIN_S)
+            await wait_served_by(here, f"{here.pool}-first")
             pods = await stop_everything(there)
-            settled = await traffic.wait_settled(TUNNELS, for_s=2.0, within_s=WITHIN_S)
-            assert settled >= 0
-        for name, namespace in pods:
-            await there.stage.cluster.processes.release(name, namespace)
+            await wait_served_by(here, f"{here.pool}-second")
+            for name, namespace in pods:
+                await there.stage.cluster.processes.release(name, namespace)
+            await wait_served_by(here, f"{here.pool}-first")
         await there.stage.wait_operator()
         for scene in pair:
             await scene.wait_current()

@@ -32,7 +32,8 @@ def build(snapshot: PoolSnapshot, site: Site, now: datetime) -> Intent[Pool]:
     adopted = _adopts(snapshot, spec) and snapshot.observed and is_unowned(snapshot.observed.value)
     if strange is not None and not adopted:
         return Intent(hold=True, problem=strange)
-    return in_company(_alone(snapshot, spec, site, now), snapshot, spec, site)
+    intent = in_company(_alone(snapshot, spec, site, now), snapshot, spec, site)
+    return intent if intent.hold else replace(intent, extra=snapshot.duplicates)
 
 
 def _alone(snapshot: PoolSnapshot, spec: LBPool | None, site: Site, now: datetime) -> Intent[Pool]:

@@ -164,6 +164,13 @@ def leave_balancer(there: LoadBalancer, owner: Owner, *, keep: bool = False) -> 
     return replace(left, fallback_pool=fallback, description=marked(unmarked(there.description), *marks))
 
 
+def leave(there: RemoteValue, owner: Owner) -> RemoteValue | None:
+    """Take what is ours out of an object. None: nothing of others' is in it, so it may be deleted."""
+    if isinstance(there, Pool):
+        return leave_pool(there, owner)
+    return leave_balancer(there, owner) if isinstance(there, LoadBalancer) else None
+
+
 def changes_only_ours(desired: RemoteValue, there: RemoteValue, owner: Owner) -> bool:
     """Tell whether a change of a shared object of others' leaves everything that is theirs as it is."""
     if others(desired, owner) != others(there, owner):

@@ -270,6 +270,8 @@ class PoolSnapshot:
     """How many origins the pool may have; None if no limit was met."""
     address_ranges: tuple[str, ...] | None = None
     """Where Cloudflare's requests come from; None while that is not known."""
+    duplicates: tuple[ObservedPool, ...] = ()
+    """Younger ones of the same name: two clusters have begun at the same moment."""
     health_check: HealthCheckView | None = None
     referrers: tuple[Observed[RemoteLoadBalancer], ...] = ()
     """Load balancers at Cloudflare that refer to the pool."""
@@ -299,6 +301,8 @@ class HostSnapshot:
     """Tunnels of that host name in the winner's namespace, oldest first."""
     zone: Zone | None = None
     observed: Observed[RemoteLoadBalancer] | None = None
+    duplicates: tuple[Observed[RemoteLoadBalancer], ...] = ()
+    """Younger ones of the same name."""
     referred: tuple[PoolKey, ...] = ()
     """Pools that the observed load balancer refers to, also those that no resource names any more."""
     records: tuple[Observed[DnsRecord], ...] = ()

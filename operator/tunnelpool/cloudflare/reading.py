@@ -113,7 +113,7 @@ def read_pool(raw: Json) -> ObservedPool:
             if origin.get("disabled_at")
         },
     )
-    return ObservedPool(_text(raw, "id"), value, health=health)
+    return ObservedPool(_text(raw, "id"), value, created_on=_text(raw, "created_on"), health=health)
 
 
 def origins_as_written(raw: Json) -> dict[str, dict[str, Any]]:
@@ -159,7 +159,7 @@ def read_load_balancer(raw: Json, zone_id: str) -> Observed[LoadBalancer]:
         location_strategy=with_defaults(_map(raw, "location_strategy"), LOCATION_STRATEGY_DEFAULTS),
         rules=canonical_rules([_rule(rule) for rule in _list(raw, "rules")]),
     )
-    return Observed(_text(raw, "id"), value, zone_id)
+    return Observed(_text(raw, "id"), value, zone_id, _text(raw, "created_on"))
 
 
 def read_tunnel(raw: Json) -> ObservedTunnel:

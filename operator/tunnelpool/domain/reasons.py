@@ -120,7 +120,7 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     ),
     Reason.CLUSTER_NAME_TAKEN: (
         "Objects of another cluster with the same `clusterName` exist. Give this installation another "
-        "clusterName; or, if that cluster is gone and this one takes its place, set `takeOverFrom` to its UID."
+        "clusterName; or, if that cluster is gone and this one takes its place, say so by `takeOverFrom`."
     ),
     Reason.CONFLICT: "An older resource claims the same hostname or pool; the message says which.",
     Reason.POOL_NAMED_TWICE: (

@@ -8,11 +8,11 @@ wire (see https://developers.cloudflare.com/api/), so that a difference can be w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from tunnelpool.domain.json import EMPTY, NONE, FrozenArray, FrozenJson, FrozenObject, freeze
 
@@ -173,6 +173,7 @@ class DnsRecord:
 
 RemoteValue = Monitor | Pool | LoadBalancer | Tunnel | DnsRecord
 T_co = TypeVar("T_co", bound=RemoteValue, covariant=True)
+Seen = TypeVar("Seen", bound="Observed[Any]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,8 @@ class Observed(Generic[T_co]):
     value: T_co
     zone_id: str = ""
     """Of load balancers and DNS records."""
+    created_on: str = field(default="", compare=False)
+    """Of pools and load balancers, as Cloudflare writes times: of two of one name the older counts."""
 
     @property
     def title(self) -> str:
@@ -273,3 +276,8 @@ def _listed(pools: FrozenJson) -> set[str]:
 def tunnel_address(tunnel_id: str) -> str:
     """Name under which a pool reaches a tunnel."""
     return f"{tunnel_id}.{TUNNEL_DOMAIN}"
+
+
+def by_age(found: Iterable[Seen]) -> tuple[Seen, ...]:
+    """Order objects of one name: should two clusters have made one each, all must choose alike."""
+    return tuple(sorted(found, key=lambda one: (one.created_on, one.id)))

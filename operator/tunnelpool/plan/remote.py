@@ -12,7 +12,7 @@ from typing import Any
 from tunnelpool.build.host import ADDRESS_RECORDS
 from tunnelpool.build.intent import HostIntent, Intent
 from tunnelpool.build.ownership import is_ours, is_unowned
-from tunnelpool.build.sharing import is_shared, may_change, may_delete, takes_part
+from tunnelpool.build.sharing import is_shared, leave, may_change, may_delete, takes_part
 from tunnelpool.build.snapshot import HostSnapshot
 from tunnelpool.domain.ownership import Owner
 from tunnelpool.domain.remote import KIND_OF, Observed, RemoteValue
@@ -22,7 +22,7 @@ from tunnelpool.plan.steps import Create, Delete, RemoteStep, Step, Update
 
 def plan(intent: Intent[Any], observed: Observed[Any] | None, owner: Owner) -> tuple[RemoteStep, ...]:
     """Plan one object: create, change or delete it; duplicates of ours go as well."""
-    extra = tuple(_delete(one) for one in intent.extra if may_delete(one.value, owner))
+    extra = tuple(step for one in intent.extra for step in _without_us(one, owner))
     if intent.hold:
         return extra
     return (*_towards(intent.desired, observed, owner, adopt=intent.adopt), *extra)
@@ -40,7 +40,8 @@ def plan_host(intent: HostIntent, snapshot: HostSnapshot, owner: Owner) -> tuple
         record = next((one for one in answering if is_unowned(one.value)), None)
     balancer = _towards(intent.load_balancer, snapshot.observed, owner, zone_id, adopt=intent.adopt)
     cname = _towards(intent.record, record, owner, zone_id, adopt=intent.adopt)
-    steps = (*balancer, *cname, *(_delete(one) for one in records[1:]))
+    spare = (step for one in snapshot.duplicates for step in _without_us(one, owner))
+    steps = (*balancer, *cname, *spare, *(_delete(one) for one in records[1:]))
     return tuple(sorted(steps, key=lambda step: isinstance(step, Delete)))
 
 
@@ -67,6 +68,14 @@ def _towards(
         return []  # law 1, whatever the builder has said
     step = update(desired, observed)
     return [step] if step is not None else []
+
+
+def _without_us(spare: Observed[Any], owner: Owner) -> Sequence[RemoteStep]:
+    """Take ourselves out of a duplicate; the last one deletes it."""
+    if not takes_part(spare.value, owner):
+        return []
+    left = leave(spare.value, owner)
+    return _towards(left, spare, owner, spare.zone_id, adopt=False)
 
 
 def _delete(observed: Observed[Any]) -> Delete:

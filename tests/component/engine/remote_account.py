@@ -130,8 +130,9 @@ class RemoteAccount:
 
     def put(self, value: RemoteValue, zone_id: str = "") -> str:
         """Let somebody else create an object; answer with its id."""
-        id_ = f"{KIND_OF[type(value)].replace(' ', '-')}-{next(self._ids)}"
-        self.objects[id_] = Observed(id_, _sorted(value), zone_id)
+        number = next(self._ids)
+        id_ = f"{KIND_OF[type(value)].replace(' ', '-')}-{number}"
+        self.objects[id_] = Observed(id_, _sorted(value), zone_id, f"{number:08}")
         return id_
 
     def token_of(self, tunnel_id: str) -> str:
@@ -225,7 +226,7 @@ class RemoteAccount:
                 one.id, one.value, status=TunnelStatus.DOWN if one.id in self.slandered else status
             )
         if isinstance(one.value, Pool):
-            return ObservedPool(one.id, one.value, health=self._health(one))
+            return ObservedPool(one.id, one.value, created_on=one.created_on, health=self._health(one))
         return one
 
     def _health(self, pool: Observed[Pool]) -> PoolHealth:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from resources import HOST, KINDS, apply_quickstart, apply_tunnel, delete_all, patch
 from running_world import OWNER, World
 
-from tunnelpool.domain.ownership import Owner, mark_of, read_mark, read_marks
+from tunnelpool.domain.ownership import Mark, Owner, mark_of, read_mark, read_marks
 from tunnelpool.domain.remote import LoadBalancer, Pool
 from tunnelpool.plan.steps import Change, RemoteStep, Update
 
@@ -323,3 +324,18 @@ async def test_a_cluster_that_loses_all_its_resources_leaves_its_origins_where_t
                 there.cluster.write({**now, "metadata": {**now["metadata"], "finalizers": []}})
         await quiet(here, there, for_s=700)
         assert here.remote.objects == before
+
+
+async def test_two_pools_of_one_name_become_the_older_one_and_so_do_two_load_balancers() -> None:
+    async with two_clusters() as (here, there):
+        await both_join(here, there)
+        older = dict(here.remote.objects)
+        pool, balancer = here.remote.only(Pool), here.remote.only(LoadBalancer)
+        mine = tuple(one for one in pool.value.origins if f"_{THERE.uid}_" in one.name)
+        mark = str(Mark(THERE, "pool/my-pool", shared=True))
+        younger = here.remote.put(replace(pool.value, origins=mine, description=mark))
+        mark = str(Mark(THERE, f"host/{HOST}", shared=True, has=(younger[:8],)))
+        twin = replace(balancer.value, default_pools=(younger,), fallback_pool=younger, description=mark)
+        here.remote.put(twin, balancer.zone_id)
+        await here.until(lambda: here.remote.objects == older, within_s=900)
+        await quiet(here, there)

@@ -10,7 +10,7 @@ from tunnelpool.domain.hostnames import zone_of
 from tunnelpool.domain.keys import HostKey, PoolKey
 from tunnelpool.domain.reasons import Problem
 from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
-from tunnelpool.domain.remote import Observed
+from tunnelpool.domain.remote import Observed, by_age
 from tunnelpool.engine.credentials import Opened
 from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.origins import Origins
@@ -67,9 +67,8 @@ class Hosts:
             for tunnel in tunnels
             if tunnel.metadata.namespace == namespace
         )
-        balancer = next(
-            (one for one in await cloud.load_balancers(zone.id) if one.value.name == key.hostname), None
-        )
+        same = by_age(one for one in await cloud.load_balancers(zone.id) if one.value.name == key.hostname)
+        balancer = same[0] if same else None
         records = tuple(one for one in await cloud.dns_records(zone.id) if one.value.name == key.hostname)
         pools: dict[str, PoolView] = {}
         snapshot = replace(
@@ -77,6 +76,7 @@ class Hosts:
             members=members,
             zone=zone,
             observed=balancer,
+            duplicates=same[1:],
             referred=await self._referred(balancer, opened),
             records=records,
             pools=pools,

@@ -16,7 +16,7 @@ from tunnelpool.domain.keys import MonitorKey, PoolKey
 from tunnelpool.domain.ownership import read_tunnel_name
 from tunnelpool.domain.reasons import Problem
 from tunnelpool.domain.remote import LoadBalancer as RemoteLoadBalancer
-from tunnelpool.domain.remote import Observed, ObservedPool, Zone
+from tunnelpool.domain.remote import Observed, ObservedPool, Zone, by_age
 from tunnelpool.engine.address_keeper import RangesNow
 from tunnelpool.engine.credentials import Opened
 from tunnelpool.engine.gather.accounts import Accounts
@@ -65,7 +65,8 @@ class Pools:
             return replace(bare, raws=raws, problem=opened), None
         if key.account != opened.account_id:
             return PoolSnapshot(key.name), None  # the key of an account that was not known yet
-        observed = await observed_pool(key.name, opened)
+        same = by_age(one for one in await opened.cloud.pools() if one.value.name == key.name)
+        observed = same[0] if same else None
         members = await self._members(key.name, namespace, observed, opened)
         spec = effective(bare)
         referrers = await self._referrers(observed, opened, everywhere=not claims)
@@ -75,6 +76,7 @@ class Pools:
             members=members,
             fleet=self._origins.fleet(await opened.cloud.tunnels(), await opened.cloud.pools()),
             observed=observed,
+            duplicates=same[1:],
             services=self._services(spec),
             address_ranges=ranges.all if (ranges := self._address_ranges()) is not None else None,
             health_check=await self._check_view(spec, observed, opened),
@@ -97,7 +99,8 @@ class Pools:
         """See a pool as those do who refer to it by the name that resources use."""
         lbpool = self._topology.lbpool(namespace, name)
         remote_name = self._topology.remote_pool_name(namespace, name)
-        observed = await observed_pool(remote_name, opened)
+        same = by_age(one for one in await opened.cloud.pools() if one.value.name == remote_name)
+        observed = same[0] if same else None
         if observed is not None and not takes_part(observed.value, self._site.owner):
             observed = None
         tunnels = self._topology.tunnels_naming(namespace, name)
@@ -231,8 +234,3 @@ class Pools:
             except MissingPermissionError:
                 modes[zone.name] = None
         return modes
-
-
-async def observed_pool(name: str, opened: Opened) -> ObservedPool | None:
-    """Find a pool of the account by its name."""
-    return next((one for one in await opened.cloud.pools() if one.value.name == name), None)
