@@ -58,7 +58,8 @@ def _alone(snapshot: PoolSnapshot, spec: LBPool | None, site: Site, now: datetim
     else:
         if snapshot.referrers and _all_leave(snapshot) and not has_company(snapshot, site):
             return Intent(hold=True, problem=_still_referenced(snapshot))
-        placing = fitting(tunnel_origins(snapshot, site, now), snapshot)
+        placing = tunnel_origins(snapshot, site, now)
+    placing = fitting(placing, snapshot)
     placed, problem = placing.placed, problem or placing.held
     recheck_s = min((one.recheck_s for one in placed if one.recheck_s is not None), default=None)
     if not placed:

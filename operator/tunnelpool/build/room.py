@@ -1,4 +1,4 @@
-"""A pool that may not have as many origins as there are tunnels keeps those it has, and takes what fits."""
+"""A pool that may not have as many origins as it should keeps those it has, and takes what fits."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ def fitting(placing: Placing, snapshot: PoolSnapshot) -> Placing:
         return placing
     message = (
         f"{len(left_out)} of {len(placing.placed)} origins do not fit: the account's Load Balancing "
-        f"subscription leaves room for {snapshot.room} in this pool. Run fewer connectors, or raise the "
-        "number of endpoints in the dashboard under Traffic > Load Balancing; it is tried again every 15 "
-        "minutes"
+        f"subscription leaves room for {snapshot.room} in this pool. Use fewer, or raise the number of "
+        "endpoints in the dashboard under Traffic > Load Balancing; it is tried again every 15 minutes"
     )
     placed = tuple(one for one in placing.placed if one.origin.name not in left_out)
     return replace(placing, placed=placed, held=Problem(Reason.PLAN_LIMIT, message, stalled=True))

@@ -34,12 +34,13 @@ class Room:
         self._limits: dict[Key, _Limit] = {}
 
     def learn(self, key: Key, error: ApiError) -> bool:
-        """Note a refusal; tell whether it says how many origins fit."""
+        """Note a refusal; tell whether it says something new of how many origins fit."""
         if not isinstance(key, PoolKey) or not isinstance(error, TooManyOriginsError):
             return False
+        known = self._limits.get(key) if self.left_s(key) is not None else None
         until = self._clock.monotonic() + HOLDS_S
         self._limits[key] = _Limit(error.limit, error.of_account, until)
-        return True
+        return known is None or (known.origins, known.of_account) != (error.limit, error.of_account)
 
     def of(self, key: PoolKey, pools: Iterable[ObservedPool]) -> int | None:
         """Tell how many origins the pool may have, of all pools of the account; None if nothing is known."""

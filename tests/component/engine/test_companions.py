@@ -239,3 +239,32 @@ async def test_a_plan_that_is_too_small_is_asked_four_times_an_hour_and_no_more(
         await asyncio.sleep(3600.0)
         assert 3 <= world.remote.refused - refused <= 5
         assert world.writes() == written
+
+
+async def test_a_pool_of_addresses_that_does_not_fit_says_so_too(world: World) -> None:
+    async with world:
+        world.remote.max_origins = 2
+        origins = [{"name": f"o{n}", "address": f"192.0.2.{n}"} for n in range(1, 4)]
+        world.cluster.apply("LBPool", "static", {"origins": origins})
+        await world.start()
+        await world.quiet()
+        assert len(world.enabled("static")) == 2
+        assert world.condition("LBPool", "static") == "False/PlanLimit"
+
+
+async def test_a_plan_that_allows_fewer_than_there_are_takes_none_away_and_says_so(world: World) -> None:
+    async with world:
+        workload(world, 3)
+        apply_tunnel(world, **FOLLOWS)
+        await world.start()
+        await world.quiet()
+        world.remote.max_origins = 2
+        patch(world, "Tunnel", "web", weight=0.5)
+        await world.until(lambda: world.condition("Tunnel", "web") == "False/PlanLimit", within_s=120.0)
+        assert len(world.enabled("my-pool")) == 3
+        refused = world.remote.refused
+        await asyncio.sleep(600.0)
+        assert world.remote.refused - refused <= 11  # once a minute at most, as whatever is refused
+        world.remote.max_origins = None
+        await world.until(world.is_ready, within_s=1200.0)
+        assert {one.weight for one in world.origins("my-pool").values()} == {0.5}
