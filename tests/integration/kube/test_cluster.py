@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from devcluster.testing import Namespace, eventually
+from tunnelpool.domain.address_ranges import AddressRanges
 from tunnelpool.domain.errors import (
     AlreadyExistsError,
     ClusterRefusedError,
@@ -13,6 +14,7 @@ from tunnelpool.domain.errors import (
 )
 from tunnelpool.domain.json import FrozenObject, freeze
 from tunnelpool.domain.kinds import SECRET, TUNNEL
+from tunnelpool.engine.address_keeper import CONFIG_MAP_NAME, config_map
 from tunnelpool.kube import cluster as module
 from tunnelpool.kube.cluster import KubeCluster
 from tunnelpool.plan.steps import (
@@ -272,3 +274,17 @@ async def test_all_namespaces_are_listed_together(
 
 async def test_a_cluster_is_known_by_its_system_namespace(ours: KubeCluster, namespace: Namespace) -> None:
     assert await ours.uid_of_cluster() == namespace.cluster.get("namespace", "kube-system")["metadata"]["uid"]
+
+
+async def test_the_address_ranges_are_made_read_and_changed_and_what_others_add_stays(
+    ours: KubeCluster, namespace: Namespace
+) -> None:
+    name = CONFIG_MAP_NAME
+    assert await ours.config_map(namespace.name, name) is None
+    first, second = (AddressRanges.of([one], ["::1/128"]) for one in ("127.0.0.0/8", "192.0.2.0/24"))
+    await ours.execute(CreateObject(config_map(namespace.name, first)))
+    namespace.kubectl("patch", "configmap", name, "--patch", '{"data": {"note": "of a person"}}')
+    await ours.execute(ApplyObject(config_map(namespace.name, second)))
+    there = await ours.config_map(namespace.name, name)
+    assert there is not None
+    assert (there["data"]["ipv4"], there["data"]["note"]) == ("192.0.2.0/24\n", "of a person")
