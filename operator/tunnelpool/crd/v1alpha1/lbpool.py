@@ -40,11 +40,7 @@ OriginPolicy: TypeAlias = Literal["random", "hash", "least_outstanding_requests"
 
 
 class LoadBalancerServiceRef(Model):
-    """A Service of type LoadBalancer in the LBPool's namespace.
-
-    Of several addresses that it has the one that the pool has already stays, else the first is taken. Without
-    address for the moment the origin keeps the last one; once the Service is gone the origin goes.
-    """
+    """A Service of type LoadBalancer in the LBPool's namespace."""
 
     name: ServiceName
     """Name of the Service."""
@@ -65,7 +61,9 @@ class AddressOrigin(Model):
     """IPv4 or IPv6 address or full host name, unique in the pool. Exactly one of `address` and `serviceRef`
     is given."""
     service_ref: LoadBalancerServiceRef | None = None
-    """The Service of type LoadBalancer whose address is followed, instead of `address`."""
+    """The Service of type LoadBalancer whose address is followed, instead of `address`. Of several addresses
+    the one that the pool has already stays, else the first is taken. Without address for the moment the origin
+    keeps the last one; once the Service is deleted the origin goes."""
     port: Port | None = None
     """Port of the origin, also of one that a Service gives the address of. Default: that of the visitor's
     scheme, and 443 where the pool requires TLS."""
