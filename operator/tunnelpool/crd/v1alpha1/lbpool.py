@@ -62,8 +62,8 @@ class AddressOrigin(Model):
     is given."""
     service_ref: LoadBalancerServiceRef | None = None
     """The Service of type LoadBalancer whose address is followed, instead of `address`. Of several addresses
-    the one that the pool has already stays, else the first is taken. Without address for the moment the origin
-    keeps the last one; once the Service is deleted the origin goes."""
+    the one that the pool has already stays, else the first is taken. Without address for the moment the
+    origin keeps the last one; once the Service is deleted the origin goes."""
     port: Port | None = None
     """Port of the origin, also of one that a Service gives the address of. Default: that of the visitor's
     scheme, and 443 where the pool requires TLS."""
