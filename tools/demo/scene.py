@@ -13,8 +13,10 @@ from demo.kstatus import condition, explain
 from demo.stage import ZONE, Stage
 from demo.traffic import steady_traffic, visit
 from demo.waiting import NotYetError, wait_for
+from devcluster.api import ApiError
 
 PREFIX = "scene-"
+NOT_FOUND = 404
 WITHIN_S = 45.0
 SERVICE = "http://web.default.svc:8080"
 Json = dict[str, Any]
@@ -49,7 +51,11 @@ class Scene:
 
     async def leave(self) -> None:
         """Delete the namespace with all that is in it, and do not wait for that."""
-        await self.stage.cluster.api.delete(f"/api/v1/namespaces/{self.namespace}")
+        try:
+            await self.stage.cluster.api.delete(f"/api/v1/namespaces/{self.namespace}")
+        except ApiError as error:
+            if error.status != NOT_FOUND:  # it may have left already
+                raise
 
     async def apply(self, manifests: str) -> None:
         """Apply YAML in the namespace."""

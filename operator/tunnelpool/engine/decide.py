@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,6 +25,7 @@ from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.errors import ApiError
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
+from tunnelpool.domain.ownership import read_tunnel_name
 from tunnelpool.domain.reasons import Problem, Reason, suspended
 from tunnelpool.domain.remote import ObservedPool
 from tunnelpool.engine.agreement import with_agreement
@@ -33,6 +34,7 @@ from tunnelpool.engine.deletion import deleting, deleting_pool, guarded, held_by
 from tunnelpool.engine.drift import reported, with_drift
 from tunnelpool.engine.gather.gatherer import Gatherer
 from tunnelpool.engine.gather.remains import Census
+from tunnelpool.engine.hindrances import hindrance
 from tunnelpool.engine.ports import Clock, Cloud
 from tunnelpool.engine.room import Room
 from tunnelpool.engine.topology import Topology
@@ -152,7 +154,8 @@ class Decider:
         tunnel, raw = snapshot.tunnel, snapshot.raw
         if tunnel is None or raw is None:
             steps = tunnel_plan.plan(snapshot, self._site) if raw is None and cloud else ()
-            return Decision(steps, (), cloud)
+            waits = raw is None and bool(snapshot.slots) and not steps  # remains leave their pool first
+            return Decision(steps, (), cloud, ABANDONED_S if waits else None)
         refused = self._gatherer.conflict(tunnel)
         problem = snapshot.problem or refused
         steps = ()
@@ -160,7 +163,8 @@ class Decider:
             steps = tunnel_plan.plan(snapshot, self._site, begins=refused is None)
         if tunnel.deleting:
             left = snapshot.derived_left or origins_of(snapshot.slots)
-            problem = deleting(snapshot.problem, left, self._failed_around(key, tunnel))
+            kept = await hindrance(tunnel, self._topology, self._gatherer, self._failures, self._site.owner)
+            problem = deleting(snapshot.problem, left, kept)
             problem = held_by_pool(snapshot) or await self._held_back(key) or problem
         elif tunnel.suspended:
             problem = suspended(tunnel)
@@ -169,16 +173,6 @@ class Decider:
         status = tunnel_status(snapshot, tunnel, problem, self._now())
         wait_s = 5.0 if tunnel.deleting and not steps else None
         return Decision(steps, (StatusWrite("Tunnel", raw, status),), cloud, wait_s, problem)
-
-    def _failed_around(self, key: TunnelKey, tunnel: Tunnel) -> Problem | None:
-        """Find why the last attempt to take apart a Tunnel has failed: itself, its host names, its pools."""
-        secret = self._topology.secret_of(tunnel)
-        keys: list[Key] = [key]
-        for hostname, pool in tunnel.spec.hosts.items():
-            keys.append(HostKey(canonical_hostname(hostname)))
-            if pool:
-                keys.append(self._topology.pool_key(tunnel.metadata.namespace, pool, secret))
-        return next((self._failures[one] for one in keys if one in self._failures), None)
 
     async def _held_back(self, key: TunnelKey) -> Problem | None:
         """Say what verdict an origin waits for that shall leave its pool."""
@@ -300,9 +294,7 @@ class Decider:
             steps = list(guarded(lbpool, raw, tuple(steps), done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
         recheck_s = _sooner(recheck_s, self._room.left_s(key))
-        concerned: set[Key] = {
-            TunnelKey(one.tunnel.metadata.namespace, one.tunnel.metadata.name) for one in snapshot.members
-        }
+        concerned: set[Key] = {*_members(snapshot), *_origins(snapshot, self._site)}
         abandoned = self._abandoned(snapshot)
         return Decision(
             tuple(steps),
@@ -369,6 +361,18 @@ class Decider:
             return self._asking.is_due(key)
         self._asking.is_over(key)
         return False
+
+
+def _members(snapshot: PoolSnapshot) -> Iterator[TunnelKey]:
+    metas = (member.tunnel.metadata for member in snapshot.members)
+    return (TunnelKey(meta.namespace, meta.name) for meta in metas)
+
+
+def _origins(snapshot: PoolSnapshot, site: Site) -> Iterator[TunnelKey]:
+    """List the Tunnels whose origins a pool holds, whether or not there still are such Tunnels."""
+    origins = snapshot.observed.value.origins if snapshot.observed else ()
+    names = (read_tunnel_name(origin.name) for origin in origins)
+    return (TunnelKey(one.namespace, one.name) for one in names if one and one.owner == site.owner)
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

@@ -63,6 +63,7 @@ class Sweeper:
                 await self._search(opened)
                 for changed in await opened.cloud.sweep():
                     self._wake(opened, changed.objects)
+                    await self._wake_referred(opened, changed.objects)
                 searched = opened.account_id in self._searched
                 looked_at = await self._rounds.look(opened) if searched else None
                 if looked_at is not None:
@@ -94,6 +95,13 @@ class Sweeper:
             except MissingPermissionError:
                 continue  # a zone in which nothing of ours can be
             self._wake(opened, [one for one in found if takes_part(one.value, self._owner)])
+
+    async def _wake_referred(self, opened: Opened, objects: Iterable[Observed[Any]]) -> None:
+        """Wake the pools that a load balancer refers to, or did: one of ours may wait for a foreign one."""
+        ids = {id_ for one in objects if isinstance(one.value, LoadBalancer) for id_ in one.value.pools}
+        for pool in await opened.cloud.pools() if ids else ():
+            if pool.id in ids:
+                self._queue.add(PoolKey(opened.account_id, pool.value.name), Lane.SWEEP)
 
     def _wake(self, opened: Opened, objects: Iterable[Observed[Any]]) -> None:
         for observed in objects:

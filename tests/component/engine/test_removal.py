@@ -369,3 +369,37 @@ async def test_what_somebody_else_deleted_is_made_again(world: World) -> None:
         await world.quiet(for_s=400)
         assert world.remote.only(LoadBalancer).value == balancer.value
         assert OWNER.cluster in balancer.value.description
+
+
+async def test_a_load_balancer_made_by_hand_keeps_a_derived_pool_and_is_named(world: World) -> None:
+    async with world:
+        apply_tunnel(world, replicas=1)
+        await world.start()
+        await world.quiet()
+        pool = world.remote.only(Pool).id
+        hand = world.remote.put(LoadBalancer("hand.example.com", (pool,), pool), "zone-com")
+        await world.quiet(for_s=400)
+        world.cluster.delete("Tunnel", "web")
+        await world.quiet()
+        assert world.condition("Tunnel", "web") == "False/DeletionBlocked"
+        assert "load balancer 'hand.example.com'" in world.message("Tunnel", "web")
+        assert "which is not ours" in world.message("Tunnel", "web")
+        del world.remote.objects[hand]
+        await world.until(lambda: not world.remote.objects, within_s=700)
+        await world.quiet()
+        assert not world.remains()
+
+
+async def test_remains_go_origin_by_origin_without_anything_else_happening(world: World) -> None:
+    async with world:
+        apply_tunnel(world, replicas=1)
+        await world.start()
+        await world.quiet()
+        await world.stop()
+        raw = world.cluster.get("Tunnel", "web")
+        assert raw is not None
+        world.cluster.write({**raw, "metadata": {**raw["metadata"], "finalizers": []}})
+        world.cluster.delete("Tunnel", "web")
+        await asyncio.sleep(120)  # its children go with it
+        await world.start()
+        await world.until(lambda: not world.remote.objects, within_s=100)
