@@ -91,9 +91,12 @@ class CloudAccount:
         shelf = self._inventory.shelf(RemoteKind.POOL)
         return await self._loader.read(shelf, fresh=fresh, within_s=within_s)
 
-    async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:
+    async def load_balancers(
+        self, zone_id: str, *, fresh: bool = False, within_s: float = 0
+    ) -> Sequence[Observed[LoadBalancer]]:
         """List the load balancers of a zone."""
-        return await self._loader.read(self._inventory.shelf(RemoteKind.LOAD_BALANCER, zone_id), fresh=fresh)
+        shelf = self._inventory.shelf(RemoteKind.LOAD_BALANCER, zone_id)
+        return await self._loader.read(shelf, fresh=fresh, within_s=within_s)
 
     async def dns_records(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[DnsRecord]]:
         """List the DNS records of a zone."""

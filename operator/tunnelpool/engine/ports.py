@@ -64,7 +64,9 @@ class Cloud(Protocol):
     async def pools(self, *, fresh: bool = False, within_s: float = 0) -> Sequence[ObservedPool]:
         """List the pools with their health."""
 
-    async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:
+    async def load_balancers(
+        self, zone_id: str, *, fresh: bool = False, within_s: float = 0
+    ) -> Sequence[Observed[LoadBalancer]]:
         """List the load balancers of a zone."""
 
     async def dns_records(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[DnsRecord]]:

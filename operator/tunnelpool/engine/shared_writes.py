@@ -7,8 +7,9 @@ after a second and after five.
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeGuard
 
 from tunnelpool.domain.keys import Key
@@ -18,8 +19,9 @@ from tunnelpool.plan.steps import Create, Delete, Step, Update
 
 LOOKS_S: Final = (1.0, 5.0)
 """When after a write it is looked at again, give or take a fifth: so two clusters do not keep step."""
-YOUNG_S: Final = 0.5
-"""How old a listing may be that is looked at: then keys that look at the same time share one."""
+PAUSE_S: Final = 2.0
+"""How soon a listing is read again for it: where many keys write, one reading looks for all of them."""
+_INSTANT_S: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class _Look:
     cloud: Cloud
     kind: RemoteKind
     zone_id: str
+
+    @property
+    def place(self) -> tuple[Cloud, RemoteKind, str]:
+        """Tell which listing is looked at."""
+        return self.cloud, self.kind, self.zone_id
 
 
 def changes_shared(step: Step) -> TypeGuard[Update | Delete]:
@@ -46,6 +53,7 @@ class SharedWrites:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._looks: dict[Key, tuple[_Look, ...]] = {}
+        self._read_at: dict[tuple[Cloud, RemoteKind, str], float] = {}
 
     async def look(self, step: Update | Delete, cloud: Cloud) -> None:
         """Read the object of a step as it is now.
@@ -73,24 +81,41 @@ class SharedWrites:
             ApiError: it could not be read; the look stays due.
 
         """
-        due = [look for look in self._looks.get(key, ()) if look.due <= self._clock.monotonic()]
+        now = self._clock.monotonic()
+        looks = self._looks.get(key, ())
+        due = [look for look in looks if look.due <= now]
         if not due:
             return
         last = due[-1]
-        if last.kind is RemoteKind.POOL:
-            await last.cloud.pools(fresh=True, within_s=min(YOUNG_S, self._clock.monotonic() - last.due))
+        read_at = self._read_at.get(last.place, -math.inf)
+        if read_at < last.due and now < read_at + PAUSE_S:
+            later = replace(last, due=read_at + PAUSE_S)
+            self._keep(key, (later, *looks[len(due) :]))
+            return
+        if read_at < last.due:
+            self._read_at[last.place] = now
+            await _read(last, 0)
         else:
-            await last.cloud.load_balancers(last.zone_id, fresh=True)
-        left = tuple(look for look in self._looks[key] if look not in due)
-        if left:
-            self._looks[key] = left
+            await _read(last, now - read_at + _INSTANT_S)  # another key's reading, also one under way
+        self._keep(key, looks[len(due) :])
+
+    def _keep(self, key: Key, looks: tuple[_Look, ...]) -> None:
+        if looks:
+            self._looks[key] = tuple(sorted(looks, key=lambda look: look.due))
         else:
-            del self._looks[key]
+            self._looks.pop(key, None)
 
     def next_s(self, key: Key) -> float | None:
         """Tell in how many seconds the key must be looked at; None if it need not."""
         looks = self._looks.get(key)
         return max(looks[0].due - self._clock.monotonic(), 0.05) if looks else None
+
+
+async def _read(look: _Look, within_s: float) -> None:
+    if look.kind is RemoteKind.POOL:
+        await look.cloud.pools(fresh=True, within_s=within_s)
+    else:
+        await look.cloud.load_balancers(look.zone_id, fresh=True, within_s=within_s)
 
 
 def _kind(step: Create | Update | Delete) -> RemoteKind:

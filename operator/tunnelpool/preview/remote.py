@@ -85,9 +85,11 @@ class SimulatedCloud:
         del fresh, within_s
         return cast("Sequence[ObservedPool]", await self._list(RemoteKind.POOL))
 
-    async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:
+    async def load_balancers(
+        self, zone_id: str, *, fresh: bool = False, within_s: float = 0
+    ) -> Sequence[Observed[LoadBalancer]]:
         """List the load balancers of a zone."""
-        del fresh
+        del fresh, within_s
         return await self._list(RemoteKind.LOAD_BALANCER, zone_id)
 
     async def look_again(self, kind: RemoteKind, id_: str, zone_id: str = "") -> None:

@@ -375,9 +375,11 @@ class KeptCloud:
         found = self._list(RemoteKind.POOL, "", fresh=fresh, within_s=within_s)
         return cast("Sequence[ObservedPool]", found)
 
-    async def load_balancers(self, zone_id: str, *, fresh: bool = False) -> Sequence[Observed[LoadBalancer]]:
+    async def load_balancers(
+        self, zone_id: str, *, fresh: bool = False, within_s: float = 0
+    ) -> Sequence[Observed[LoadBalancer]]:
         """List the load balancers of a zone."""
-        return self._list(RemoteKind.LOAD_BALANCER, zone_id, fresh=fresh)
+        return self._list(RemoteKind.LOAD_BALANCER, zone_id, fresh=fresh, within_s=within_s)
 
     async def look_again(self, kind: RemoteKind, id_: str, zone_id: str = "") -> None:
         """Read one object into its listing."""

@@ -132,6 +132,7 @@ async def test_of_many_races_for_a_pool_no_entry_is_lost_and_then_nothing_is_wri
     edge: FakeEdge, monkeypatch: pytest.MonkeyPatch, rounds: int
 ) -> None:
     monkeypatch.setattr(shared_writes, "LOOKS_S", LOOKS_S)
+    monkeypatch.setattr(shared_writes, "PAUSE_S", 0.0)
     dice = random.Random(7)  # noqa: S311 - a test that repeats itself
     here, there = Cluster("a", edge), Cluster("b", edge)
     for cluster in (here, there):
