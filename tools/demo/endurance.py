@@ -20,6 +20,8 @@ from openloop.load import Load
 from openloop.report import report, timeline
 from openloop.results import OK, Answer, SocketEvent
 
+APPLICATION: Final = ("default", "app=web")
+"""Namespace and labels of what the connectors lead to: a request can fail by its fault, too."""
 STEADY_WITHIN_S: Final = 45.0
 REPLACED_WITHIN_S: Final = 60.0
 OPENED_WITHIN_S: Final = 1.0
@@ -178,6 +180,7 @@ async def under_load(scene: Scene, folder: Path, per_second: float, **load: Any)
     wanted = Load(scene.hostname, per_second, **load)
     async with (
         pod_diary(scene.stage.cluster, scene.namespace, f"{TUNNEL_LABEL}={TUNNEL}") as diary,
+        pod_diary(scene.stage.cluster, *APPLICATION, diary.happenings),
         open_loop(scene.stage.edge.facts, wanted, folder / "load.log") as loop,
     ):
         await loop.wait_steady(within_s=STEADY_WITHIN_S)

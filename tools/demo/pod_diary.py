@@ -1,4 +1,4 @@
-"""Which connectors of a Tunnel came and went, and when: to lay beside requests that failed."""
+"""Which pods came and went, and when: to lay beside requests that failed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class Life:
     uid: str
     name: str
     node: str = ""
+    ready: bool = False
     ready_at: float | None = None
+    """For the first time."""
     deleted_at: float | None = None
     """When its end began: somebody has deleted or evicted it."""
     gone_at: float | None = None
@@ -39,14 +41,16 @@ class Life:
 
 
 class PodDiary:
-    """Looks at the connectors of a Tunnel a few times a second. Made by `pod_diary`."""
+    """Looks at the pods of a selector a few times a second. Made by `pod_diary`."""
 
-    def __init__(self, cluster: Cluster, namespace: str, selector: str) -> None:
+    def __init__(
+        self, cluster: Cluster, namespace: str, selector: str, happenings: list[Happening] | None = None
+    ) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._selector = selector
         self._lives: dict[str, Life] = {}
-        self.happenings: list[Happening] = []
+        self.happenings: list[Happening] = [] if happenings is None else happenings
 
     @property
     def lives(self) -> list[Life]:
@@ -86,9 +90,11 @@ class PodDiary:
             self._say(now, life, "is there")
         life = self._lives[meta["uid"]]
         life.node = pod["spec"].get("nodeName", "")
-        if life.ready_at is None and _ready(pod):
+        if _ready(pod) is not life.ready:
+            life.ready = not life.ready
+            self._say(now, life, f"is ready on {life.node}" if life.ready else "is not ready any more")
+        if life.ready and life.ready_at is None:
             life.ready_at = now
-            self._say(now, life, f"is ready on {life.node}")
         if life.deleted_at is None and "deletionTimestamp" in meta:
             life.deleted_at = now
             self._say(now, life, "is being ended")
@@ -98,9 +104,11 @@ class PodDiary:
 
 
 @asynccontextmanager
-async def pod_diary(cluster: Cluster, namespace: str, selector: str) -> AsyncIterator[PodDiary]:
-    """Keep a diary for the length of the block."""
-    diary = PodDiary(cluster, namespace, selector)
+async def pod_diary(
+    cluster: Cluster, namespace: str, selector: str, happenings: list[Happening] | None = None
+) -> AsyncIterator[PodDiary]:
+    """Keep a diary for the length of the block, in `happenings` if it shall share one."""
+    diary = PodDiary(cluster, namespace, selector, happenings)
     await diary.look()
     task = asyncio.create_task(diary.keep(), name=f"diary of {namespace}")
     try:
