@@ -80,14 +80,14 @@ def _lost_origins(before: Status, after: Status) -> Iterator[StatusEvent]:
         if why and not before_that and one["name"] in known:
             lost.setdefault(why, []).append(f"'{one['name']}'")
     for why, names in lost.items():
-        yield StatusEvent(EventReason.POOL_DEGRADED, f"origin {', '.join(names)} {why}", warning=True)
+        yield StatusEvent(EventReason.POOL_DEGRADED, f"{why}: {', '.join(names)}", warning=True)
 
 
 def _why_lost(origin: Status) -> str:
     if origin.get("state") == "OutByOperator":
-        return "is out of its pool: no connector serves it"
+        return "origins out of the pool for want of a connector"
     failing = origin.get("state") == "Registered" and origin.get("healthy") is False
-    return "fails its health check" if failing else ""
+    return "origins that fail the health check" if failing else ""
 
 
 def _served_elsewhere(before: Status, after: Status) -> Iterator[StatusEvent]:

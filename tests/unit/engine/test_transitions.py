@@ -148,8 +148,8 @@ def test_a_tunnel_tells_which_of_its_origins_are_lost_each_once() -> None:
     well, out = ("Registered", True), ("OutByOperator", None)
     lost = told("Tunnel", of(well, well, well), of(out, ("Registered", False), out))
     assert lost == [
-        ("PoolDegraded", "origin 'o0', 'o2' is out of its pool: no connector serves it"),
-        ("PoolDegraded", "origin 'o1' fails its health check"),
+        ("PoolDegraded", "origins out of the pool for want of a connector: 'o0', 'o2'"),
+        ("PoolDegraded", "origins that fail the health check: 'o1'"),
     ]
     assert told("Tunnel", of(out, well), of(out, well)) == []
     assert told("Tunnel", of(out, well), of(well, well)) == []
