@@ -21,7 +21,8 @@ async def hindrance(
     meta, secret = tunnel.metadata, topology.secret_of(tunnel)
     pools = [topology.pool_key(meta.namespace, pool, secret) for pool in tunnel.spec.hosts.values() if pool]
     hosts = [HostKey(canonical_hostname(hostname)) for hostname in tunnel.spec.hosts]
-    for key in (TunnelKey(meta.namespace, meta.name), *hosts, *pools):
+    keys: list[Key] = [TunnelKey(meta.namespace, meta.name), *hosts, *pools]
+    for key in keys:
         if key in failures:
             return failures[key]
     for pool in pools:
