@@ -41,8 +41,8 @@ def read_monitor(body: Any, plan: Plan) -> dict[str, Any]:
         "interval": Field(integer(plan.min_interval_s, LONGEST_INTERVAL_S), 60),
         "timeout": Field(integer(1, 10), 5),
         "retries": Field(integer(0, 5), 2),
-        "consecutive_up": Field(integer(0, 10), 0),
-        "consecutive_down": Field(integer(0, 10), 0),
+        "consecutive_up": Field(integer(0, 100), 0),
+        "consecutive_down": Field(integer(0, 100), 0),
     }
     monitor = read_object("", body, fields, ignored=READ_ONLY)
     _check_together(monitor)
