@@ -18,6 +18,7 @@ from tunnelpool.build.manifests import ROTATED_ANNOTATION, child_name, shared
 from tunnelpool.build.pool import effective
 from tunnelpool.build.pool_conditions import health_conditions
 from tunnelpool.build.refused_pods import refused_pods
+from tunnelpool.build.sharing import is_shared
 from tunnelpool.build.snapshot import (
     FurtherHost,
     HostSnapshot,
@@ -33,6 +34,7 @@ from tunnelpool.crd.conditions import Condition, ConditionStatus, drop_condition
 from tunnelpool.crd.v1alpha1 import HealthCheck, LBPool, LoadBalancer, Tunnel
 from tunnelpool.domain.ownership import read_marks
 from tunnelpool.domain.reasons import Problem, Reason, suspended
+from tunnelpool.domain.remote import Observed
 
 OriginState = Literal["Registered", "Draining", "OutByOperator", "Disabled"]
 _READY_MESSAGE = "everything is as asked"
@@ -189,6 +191,7 @@ def lbpool_status(
             "healthyOrigins": seen.healthy,
             "origins": seen.origins,
             "serving": observed.id in snapshot.serving,
+            **_clusters(observed),
             "originStatuses": [
                 {
                     "name": origin.name,
@@ -234,6 +237,7 @@ def load_balancer_status(
             "id": observed.id,
             "servingPool": answering.value.name if answering else answers.pools[0],
             "onFallback": answers.on_fallback,
+            **_clusters(observed),
             "pools": [
                 {"name": name, "id": seen.id, "health": pool_health(seen).health}
                 for name in names
@@ -278,6 +282,12 @@ def _dump(
         "conditions": [one.model_dump(mode="json", by_alias=True) for one in conditions],
         **(fields or {}),
     }
+
+
+def _clusters(observed: Observed[Any]) -> dict[str, list[str]]:
+    """Name the clusters that share an object, the one that writes its settings first."""
+    marks = read_marks(observed.value.description)
+    return {"clusters": [mark.owner.cluster for mark in marks]} if is_shared(observed.value) else {}
 
 
 def _verdict(healthy: bool | None) -> dict[str, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
@@ -130,6 +130,15 @@ class Status(Model):
     """`Ready`, `Reconciling` and `Stalled` as kstatus reads them, and those of this kind."""
 
 
+class SharedStatus(Status):
+    """What a status has whose object at Cloudflare several clusters may write."""
+
+    clusters: tuple[Annotated[str, Field(max_length=36)], ...] = Field(
+        default=(), max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The clusters that share the object, first the one that writes the settings. Absent where none may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of `kubectl get`; priority 1 shows it with `-o wide` only."""
@@ -151,6 +160,12 @@ READY_COLUMNS: Final = (
     condition_column("Ready", "Ready", "status", "Whether everything that was asked for is in force."),
     condition_column("Reason", "Ready", "reason", "Why it is ready or not, in one word."),
     condition_column("Message", "Ready", "message", "What to do, where something is to be done.", priority=1),
+)
+CLUSTERS_COLUMN: Final = Column(
+    "Clusters",
+    ".status.clusters",
+    description="Clusters that share it, the one that writes first.",
+    priority=1,
 )
 AGE_COLUMN: Final = Column("Age", ".metadata.creationTimestamp", "date")
 

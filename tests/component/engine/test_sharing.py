@@ -179,6 +179,7 @@ async def test_settings_that_disagree_are_told_in_both_clusters_and_written_by_o
         for world in (here, there):
             assert world.condition("LBPool", "my-pool", "SettingsDiffer") == "True/SettingsDiffer"
             assert world.condition("LBPool", "my-pool") == "True/Ready"
+            assert world.status("LBPool", "my-pool")["clusters"] == ["here", "there"]
         patch(here, "LBPool", "my-pool", minimumOrigins=2)
         await quiet(here, there)
         assert here.remote.only(Pool).value.minimum_origins == 2

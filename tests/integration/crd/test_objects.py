@@ -62,6 +62,20 @@ def test_the_api_server_fills_in_the_defaults_that_python_fills_in(
     }
 
 
+@pytest.mark.parametrize("kind", ["LBPool", "LoadBalancer"])
+def test_sharing_is_one_of_two_words(kind: str, kubectl: Callable[..., Any]) -> None:
+    def create(sharing: str) -> Any:
+        manifest = _manifest(kind, "shared", {**SMALLEST[kind], "sharing": sharing})
+        return kubectl("create", "--dry-run=server", "--filename=-", stdin=manifest)
+
+    for word in ("Exclusive", "Shared"):
+        assert create(word).returncode == 0
+    assert (
+        'spec.sharing: Unsupported value: "Maybe": supported values: "Exclusive", "Shared"'
+        in create("Maybe").stderr
+    )
+
+
 def test_an_unknown_field_is_refused_by_name(kubectl: Callable[..., Any]) -> None:
     answer = kubectl(
         "create", "--dry-run=server", "--filename=-", stdin=_manifest("LBPool", "typo", {"minimumOrigin": 2})

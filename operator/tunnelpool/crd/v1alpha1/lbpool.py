@@ -8,13 +8,14 @@ from pydantic import Field
 
 from tunnelpool.crd.base import (
     AGE_COLUMN,
+    CLUSTERS_COLUMN,
     READY_COLUMNS,
     Column,
     Model,
     Names,
     Resource,
     SharedSpec,
-    Status,
+    SharedStatus,
 )
 from tunnelpool.crd.fields import (
     CheckRegion,
@@ -208,7 +209,7 @@ class OriginStatus(Model):
     """What Cloudflare's health check says; absent without verdict."""
 
 
-class LBPoolStatus(Status):
+class LBPoolStatus(SharedStatus):
     """How an LBPool stands."""
 
     id: RemoteId | None = None
@@ -271,6 +272,7 @@ class LBPool(Resource):
             Column("Serving", ".status.serving", "boolean", "Whether the pool answers now."),
             *READY_COLUMNS,
             Column("Pool", ".status.name", description="Name of the pool at Cloudflare.", priority=1),
+            CLUSTERS_COLUMN,
             Column("ID", ".status.id", description="Cloudflare's id of the pool.", priority=1),
             AGE_COLUMN,
         ),

@@ -8,13 +8,14 @@ from pydantic import Field
 
 from tunnelpool.crd.base import (
     AGE_COLUMN,
+    CLUSTERS_COLUMN,
     READY_COLUMNS,
     Column,
     Model,
     Names,
     Resource,
     SharedSpec,
-    Status,
+    SharedStatus,
 )
 from tunnelpool.crd.fields import (
     CredentialsRef,
@@ -209,7 +210,7 @@ class PoolStatus(Model):
     """Health of the pool as Cloudflare reports it."""
 
 
-class LoadBalancerStatus(Status):
+class LoadBalancerStatus(SharedStatus):
     """How a LoadBalancer stands."""
 
     id: RemoteId | None = None
@@ -240,6 +241,7 @@ class LoadBalancer(Resource):
             Column("Serving", ".status.servingPool", description="The pool that answers now."),
             Column("Fallback", ".status.onFallback", "boolean", "Whether that is the fallback pool."),
             *READY_COLUMNS,
+            CLUSTERS_COLUMN,
             Column("ID", ".status.id", description="Cloudflare's id of the load balancer.", priority=1),
             AGE_COLUMN,
         ),
