@@ -194,9 +194,10 @@ def _pool(
 ) -> Pool:
     spec = lbpool.spec if lbpool else None
     shared = wants_sharing(lbpool)
-    listed = tuple(one.name for one in origins if shared and one.tunnel_id is None)
+    company = has_company(snapshot, site)
+    listed = tuple(one.name for one in origins if (shared or company) and one.tunnel_id is None)
     mark = Mark(site.owner, PoolKey("", snapshot.name).mark, out, shared=shared, has=tuple(sorted(listed)))
-    all_out = bool(out) and not any(origin.enabled for origin in origins) and not has_company(snapshot, site)
+    all_out = bool(out) and not any(origin.enabled for origin in origins) and not company
     return Pool(
         name=snapshot.name,
         origins=origins,

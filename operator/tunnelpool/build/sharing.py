@@ -93,7 +93,7 @@ def join_pool(desired: Pool, there: Pool, owner: Owner, *, wishes: bool = True) 
         return replace(
             desired, origins=origins, description=described, enabled=desired.enabled and not closed
         )
-    asks = _differing(replace(desired, enabled=desired.enabled or there.enabled), there) if wishes else ()
+    asks = _differing(_while_closed(desired, there), there) if wishes else ()
     described = _described(
         unmarked(there.description), marks, replace(mine, guest=True, shared=False, asks=asks)
     )
@@ -298,6 +298,11 @@ def _is_closed(pool: Pool) -> bool:
     """Tell whether a pool is disabled since operators have taken out every origin of it."""
     taken = any(mark.out for mark in read_marks(pool.description))
     return taken and not pool.enabled and not any(one.enabled for one in pool.origins)
+
+
+def _while_closed(desired: Pool, there: Pool) -> Pool:
+    """Take it for no wish of the owner's that a pool is disabled while every origin is out."""
+    return replace(desired, enabled=there.enabled) if _is_closed(there) else desired
 
 
 def _has(value: Pool | LoadBalancer, owner: Owner) -> tuple[str, ...]:

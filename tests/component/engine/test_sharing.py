@@ -340,3 +340,25 @@ async def test_two_pools_of_one_name_become_the_older_one_and_so_do_two_load_bal
         here.remote.put(twin, balancer.zone_id)
         await here.until(lambda: here.remote.objects == older, within_s=900)
         await quiet(here, there)
+
+
+async def test_an_address_pool_that_becomes_exclusive_again_keeps_and_changes_its_own() -> None:
+    async with two_clusters() as (here, there):
+        for world, name in ((here, "a"), (there, "b")):
+            addresses = [{"name": name, "address": f"{name}.example.net"}]
+            world.cluster.apply("LBPool", "static", {"sharing": "Shared", "origins": addresses})
+            await world.start()
+            await quiet(here, for_s=20)
+        await quiet(here, there)
+        for weight in (0.5, 0.25):
+            addresses = [{"name": "a", "address": "a.example.net", "weight": weight}]
+            patch(here, "LBPool", "static", sharing="Exclusive", origins=addresses)
+            await quiet(here, there)
+            pool = here.remote.only(Pool).value
+            assert {one.name: one.weight for one in pool.origins} == {"a": weight, "b": 1}
+        assert here.condition("LBPool", "static", "SettingsDiffer") == "True/SettingsDiffer"
+        delete_all(there)
+        await quiet(here, there)
+        mark = read_mark(here.remote.only(Pool).value.description)
+        assert mark == Mark(OWNER, "pool/static")
+        assert not here.condition("LBPool", "static", "SettingsDiffer")

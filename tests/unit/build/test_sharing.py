@@ -180,6 +180,19 @@ def test_settings_that_disagree_are_told_on_both_sides() -> None:
     assert not asked(Observed("1", derived), B)
 
 
+def test_a_guest_that_would_have_the_pool_disabled_says_so_and_a_closed_pool_is_no_disagreement() -> None:
+    both = join_pool(replace(wish(B, tunnel(B, 0)), enabled=False), wish(A, tunnel(A, 0)), B)
+    assert both.enabled
+    assert asked(Observed("1", both), B).endswith("differently: enabled")
+    out = [tunnel(owner, 0, enabled=False) for owner in (A, B)]
+    closed = join_pool(
+        wish(A, out[0], out=(out[0].name,)), join_pool(wish(B, out[1], out=(out[1].name,)), both, B), A
+    )
+    assert not closed.enabled
+    told = join_pool(wish(B, out[1], out=(out[1].name,)), closed, B)
+    assert not asked(Observed("1", told), B)
+
+
 def balancer(owner: Owner, *pools: str, fallback: str = "", steering: str = "off") -> LoadBalancer:
     """Write the load balancer as one cluster would have it."""
     has = tuple(sorted({*pools, *([fallback] if fallback else [])}))
