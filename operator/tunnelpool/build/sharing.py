@@ -175,6 +175,8 @@ def changes_only_ours(desired: RemoteValue, there: RemoteValue, owner: Owner) ->
     """Tell whether a change of a shared object of others' leaves everything that is theirs as it is."""
     if others(desired, owner) != others(there, owner):
         return False
+    if unmarked(_description(desired)) != unmarked(_description(there)):
+        return False
     if isinstance(desired, Pool) and isinstance(there, Pool):
         return _only_our_origins(desired, there, owner)
     if isinstance(desired, LoadBalancer) and isinstance(there, LoadBalancer):
