@@ -95,6 +95,20 @@ class Endurance:
 
         await wait_for("all old pods to be gone", look, within_s=within_s)
 
+    async def enough(self, requests: int) -> None:
+        """Wait until so many requests have been answered, well or not.
+
+        Raises:
+            WaitedInVainError: they have not.
+
+        """
+
+        async def look() -> None:
+            if (seen := len(self.answers)) < requests:
+                raise NotYetError(f"{seen} so far")
+
+        await wait_for(f"{requests} requests", look, within_s=2 * requests / self.loop.load.per_second)
+
     async def silent(self, lives: Collection[Life]) -> list[str]:
         """Name those that have answered no visitor so far, by the edge's own log."""
         await self._catch_up()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 CHUNK = 64 * 1024
-CONNECT_TIMEOUT_S = 3.0
+# A pod on loopback answers or refuses at once: what takes seconds is this process on a busy machine.
+CONNECT_TIMEOUT_S = 15.0
 
 
 class Forwarder:
