@@ -20,6 +20,8 @@ from tunnelpool.engine.credentials import Opened
 _log: Final = logging.getLogger(__name__)
 ROUND_S: Final = 6 * 3600.0 * 0.98
 """A little less than the age at which a change must have been seen: readings may be put off."""
+FIRST_S: Final = 60.0
+"""After the start: a restart is listings only."""
 _LONGEST_S: Final = 600.0
 """Between two readings of an account with few tunnels."""
 
@@ -35,7 +37,7 @@ class Rounds:
     async def look(self, opened: Opened) -> TunnelKey | None:
         """Read the configuration that is due in an account, if one is; name the Tunnel whose it is."""
         now = asyncio.get_running_loop().time()
-        due_at = self._due_at.setdefault(opened.account_id, now)
+        due_at = self._due_at.setdefault(opened.account_id, now + FIRST_S)
         if now < due_at:
             return None
         tunnels = [one for one in await opened.cloud.tunnels() if is_ours(one.value, self._owner)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -27,6 +28,9 @@ TICK_S: Final = 2.0
 SEARCH_AGAIN_S: Final = 15.0
 """How soon the search for what is ours begins again after it has failed; the pauses grow from there."""
 
+HOSTNAMES_AFTER_S: Final = 60.0
+"""How much later zones are searched: by then the listings of those in use are there, and cost nothing."""
+
 
 class Sweeper:
     """Ticks; each listing is read again when it has reached its age."""
@@ -42,7 +46,8 @@ class Sweeper:
         self._queue = queue
         self._owner = owner
         self._neighbours = neighbours
-        self._searched: set[str] = set()
+        self._stages: Counter[str] = Counter()
+        """How far the search for what is ours has come, by account."""
         self._rounds = Rounds(owner)
         self._backoff = Backoff()
         self._search_at: dict[str, float] = {}
@@ -64,7 +69,7 @@ class Sweeper:
                 for changed in await opened.cloud.sweep():
                     self._wake(opened, changed.objects)
                     await self._wake_referred(opened, changed.objects)
-                searched = opened.account_id in self._searched
+                searched = self._stages[opened.account_id] > 0
                 looked_at = await self._rounds.look(opened) if searched else None
                 if looked_at is not None:
                     self._queue.add(looked_at, Lane.SWEEP)
@@ -76,22 +81,29 @@ class Sweeper:
     async def _search(self, opened: Opened) -> None:
         """Look once after the start for all that carries our mark; longer and longer pauses if it fails."""
         account, now = opened.account_id, asyncio.get_running_loop().time()
-        if account in self._searched or now < self._search_at.get(account, now):
+        stages = (self._find_ours, self._find_at_hostnames)
+        stage = self._stages[account]
+        if stage == len(stages) or now < self._search_at.get(account, now):
             return
         try:
-            await self._find_ours(opened)
+            await stages[stage](opened)
         except ApiError:
             self._search_at[account] = now + max(self._backoff.next(account), SEARCH_AGAIN_S)
             raise
-        self._searched.add(account)
+        self._backoff.reset(account)
+        self._stages[account] = stage + 1
+        self._search_at[account] = now + HOSTNAMES_AFTER_S
 
     async def _find_ours(self, opened: Opened) -> None:
         """Wake, once after the start, whatever carries our mark: a resource may have gone meanwhile."""
         cloud = opened.cloud
         self._wake(opened, [*await cloud.tunnels(), *await cloud.pools(), *await cloud.monitors()])
-        for zone in await cloud.zones():
+
+    async def _find_at_hostnames(self, opened: Opened) -> None:
+        """Wake what answers for hostnames, in zones that no resource of ours names any more as well."""
+        for zone in await opened.cloud.zones():
             try:
-                found = await cloud.at_hostnames(zone.id)
+                found = await opened.cloud.at_hostnames(zone.id)
             except MissingPermissionError:
                 continue  # a zone in which nothing of ours can be
             self._wake(opened, [one for one in found if takes_part(one.value, self._owner)])

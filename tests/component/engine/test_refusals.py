@@ -382,3 +382,20 @@ async def test_what_cloudflare_refuses_stalls_its_resource_in_words(
         patch(world, "HealthCheck", "web", path="/other")
         await world.quiet()
         assert world.is_ready()
+
+
+async def test_a_resource_that_cannot_be_read_and_is_deleted_says_what_to_do_and_goes_once_it_is_done(
+    world: World,
+) -> None:
+    async with world:
+        apply_static(world)
+        await world.start()
+        await world.quiet()
+        patch(world, "LBPool", "static", minimumOrigins="many")
+        world.cluster.delete("LBPool", "static")
+        await world.quiet(for_s=20)
+        assert world.condition("LBPool", "static", "Stalled") == "True/DeletionBlocked"
+        for said in ("spec.minimumOrigins", "Correct the spec", "`tunnelpool release`"):
+            assert said in world.message("LBPool", "static")
+        patch(world, "LBPool", "static", minimumOrigins=1)
+        await world.until(lambda: not world.remains())
