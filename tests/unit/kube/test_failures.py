@@ -8,6 +8,7 @@ from tunnelpool.domain.errors import (
     AlreadyExistsError,
     ApiError,
     ClusterRefusedError,
+    NamespaceEndingError,
     NotFoundError,
     OutcomeUnknownError,
     RateLimitedError,
@@ -85,3 +86,14 @@ def test_a_lost_read_is_only_unavailable_and_says_why() -> None:
     error = broken("GET", "/x", TimeoutError())
     assert type(error) is UnavailableError
     assert "TimeoutError" in error.message
+
+
+def test_every_error_says_that_it_is_the_clusters() -> None:
+    lost = aiohttp.ServerDisconnectedError()
+    assert all(error.of_cluster for error in (_refusal(403), _refusal(503), broken("POST", "/x", lost)))
+
+
+def test_a_namespace_that_ends_is_waited_for_not_told_as_a_refusal() -> None:
+    causes = [{"reason": "NamespaceTerminating", "message": "namespace x is being terminated"}]
+    body = json.dumps({"kind": "Status", "reason": "Forbidden", "details": {"causes": causes}}).encode()
+    assert type(refusal("POST", "/x", 403, body, None)) is NamespaceEndingError
