@@ -119,6 +119,7 @@ async def _play(made: Stage, story: Story, progress: Progress) -> None:
         "kubectl get tun,lbp,hc,tlb",
         f"curl --cacert {facts.ca_file} --connect-to ::{host}:{port} https://{HOSTNAME}/",
         f"curl {facts.control_url}/state       # also /requests, /calls, /probes, /health, /clock, /lags",
+        f"{sys.executable} -m openloop {host}:{port} {HOSTNAME} --ca {facts.ca_file}",
         f"{sys.executable} -m devcluster kill POD --hold --dir {made.folder / 'cluster'}",
     ]
     progress.block("\n".join(lines))
