@@ -26,14 +26,15 @@ def held_back(
     `in_service` names the origins that stay and are enabled; `deleted` tells that its Tunnel is to go.
 
     One that is enabled again counts as down until it has been probed, so while one waits for its first
-    verdict no other goes. A bad verdict holds nothing up: it may last for ever, and a removal that somebody
-    asked for must end. Nor does a deletion wait for other origins to come back (law 9).
+    verdict no healthy one goes; the verdict comes within an interval of the health check. A bad verdict holds
+    nothing up: it may last for ever, and a removal that somebody asked for must end. Nor does a deletion wait
+    for other origins to come back (law 9).
     """
     if not leaving.enabled or snapshot.observed is None:
         return None
     pool, verdicts = snapshot.observed.value, snapshot.observed.health.origins
-    if verdicts.get(leaving.name) is False and pool.monitor:
-        return None  # nobody is sent there
+    if pool.monitor and verdicts.get(leaving.name) is not True:
+        return None  # it counts as down: nobody is sent there
     unproved = sorted(name for name in in_service if verdicts.get(name) is None)
     if unproved and pool.monitor and pool.enabled:
         return Problem(

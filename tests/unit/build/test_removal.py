@@ -65,8 +65,9 @@ def test_nobody_waits_for_an_origin_that_leaves_itself_nor_without_a_health_chec
     assert states(built(existing(SHRINKING), SHRINKING).desired)[2] == "out"
 
 
-def test_an_origin_that_nobody_is_sent_to_leaves_at_once() -> None:
-    assert states(built(monitored(SHRINKING, o1=None, o2=False), SHRINKING).desired)[2] == "out"
+@pytest.mark.parametrize("verdict", [None, False])
+def test_an_origin_that_nobody_is_sent_to_leaves_at_once(verdict: bool | None) -> None:
+    assert states(built(monitored(SHRINKING, o1=None, o2=verdict), SHRINKING).desired)[2] == "out"
 
 
 def test_one_that_comes_in_the_same_moment_is_waited_for_too() -> None:
