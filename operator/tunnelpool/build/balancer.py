@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -38,7 +38,7 @@ def load_balancer(
     Without `owner` it is derived from Tunnels, and everything else has Cloudflare's defaults.
     """
     mark = Mark(site.owner, str(HostKey(hostname)), shared=wants_sharing(owner))
-    pools = tuple(pool_id(view) for view in default)
+    pools = tuple(_ids(default))
     if owner is None:
         derived = RemoteLoadBalancer(hostname, pools, pool_id(fallback), description=str(mark))
         return with_own_pools(derived)
@@ -77,6 +77,11 @@ def pool_id(view: PoolView) -> str:
     return view.observed.id
 
 
+def _ids(views: Iterable[PoolView]) -> list[str]:
+    """List ids, each once: a pool may be known by the name of its object and by its own."""
+    return list(dict.fromkeys(pool_id(view) for view in views))
+
+
 def _rule(rule: BalancerRule, fallback: PoolView, usable: Mapping[str, PoolView]) -> dict[str, Any]:
     return {
         "name": rule.name,
@@ -96,7 +101,7 @@ def _overrides(given: RuleOverrides, fallback: PoolView, usable: Mapping[str, Po
     if given.pools and not pools:
         pools = [last or fallback]
     return {
-        "default_pools": [pool_id(view) for view in pools],
+        "default_pools": _ids(pools),
         "fallback_pool": pool_id(last) if last else "",
         "steering_policy": given.steering_policy,
         "region_pools": _places(given.region_pools, usable),
@@ -127,7 +132,7 @@ def _places(
     given: Mapping[str, tuple[str, ...]] | None, usable: Mapping[str, PoolView]
 ) -> dict[str, list[str]]:
     found = {
-        place: [pool_id(usable[name]) for name in names if name in usable]
+        place: _ids(usable[name] for name in names if name in usable)
         for place, names in (given or {}).items()
     }
     return {place: ids for place, ids in found.items() if ids}

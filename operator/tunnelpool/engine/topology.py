@@ -87,9 +87,12 @@ class Topology:
         return found
 
     def lbpool(self, namespace: str, name: str) -> LBPool | None:
-        """Look an LBPool up by the name of the object."""
+        """Look an LBPool up as resources name it: by the object's name, else by that of its pool."""
         raw = self.store.get("LBPool", namespace, name)
-        return self.typed("LBPool", raw) if raw else None
+        if raw is not None:
+            return self.typed("LBPool", raw)
+        here = (one for one in self.lbpools_called(name) if one.metadata.namespace == namespace)
+        return next((one for one in here if not one.deleting), None)
 
     def health_check(self, namespace: str, name: str) -> HealthCheck | None:
         """Look a HealthCheck up."""
@@ -100,6 +103,21 @@ class Topology:
         """List the Tunnels of a namespace that name a pool, oldest first."""
         raws = self.store.by("tunnels-by-pool", f"{namespace}/{pool}")
         return oldest_first(one for raw in raws if (one := self.typed("Tunnel", raw)))
+
+    def tunnels_joining(self, namespace: str, remote_name: str) -> tuple[tuple[Tunnel, str], ...]:
+        """List the Tunnels of a namespace that join a pool, oldest first, each with its name for the pool.
+
+        A pool cannot hold one tunnel twice: of two names for it the first counts.
+        """
+        found: dict[tuple[str, str], tuple[Tunnel, str]] = {}
+        called = {
+            one.metadata.name for one in self.lbpools_called(remote_name) if place_of(one)[0] == namespace
+        }
+        for local in sorted({*called, remote_name}):
+            if self.remote_pool_name(namespace, local) == remote_name:
+                for one in self.tunnels_naming(namespace, local):
+                    found.setdefault(place_of(one), (one, local))
+        return tuple(found[place_of(one)] for one in oldest_first(one for one, _ in found.values()))
 
     def tunnels_at(self, hostname: str) -> tuple[Tunnel, ...]:
         """List the Tunnels of a host name in any namespace, oldest first."""
@@ -316,11 +334,12 @@ class Topology:
         check = (raw.get("spec") or {}).get("healthCheckRef")
         if check:
             yield MonitorKey(namespace, check["name"])
-        for tunnel in self.tunnels_naming(namespace, name):
-            yield TunnelKey(namespace, tunnel.metadata.name)
-            yield HostKey(canonical_hostname(tunnel.spec.hostname_in(name)))
-        for balancer in self.balancers_naming(namespace, name):
-            yield HostKey(canonical_hostname(balancer.spec.hostname))
+        for local in {name, remote_name_of(raw)}:
+            for tunnel in self.tunnels_naming(namespace, local):
+                yield TunnelKey(namespace, tunnel.metadata.name)
+                yield HostKey(canonical_hostname(tunnel.spec.hostname_in(local)))
+            for balancer in self.balancers_naming(namespace, local):
+                yield HostKey(canonical_hostname(balancer.spec.hostname))
         fallback = (raw.get("spec") or {}).get("fallbackRef")
         if fallback:
             yield self._raw_pool_key(raw, fallback["name"])

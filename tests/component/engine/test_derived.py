@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 
 import pytest
-from resources import HOST, apply_static, apply_tunnel, patch
+from resources import HOST, apply_static, apply_tunnel, delete_all, patch
 from running_world import World
 
 from tunnelpool.domain.remote import LoadBalancer, Monitor, Pool, RemoteKind
@@ -209,3 +209,45 @@ async def test_a_pool_of_addresses_becomes_one_of_tunnels_when_its_object_goes(w
         assert len(world.remote.only(Pool).value.origins) == 2
         assert seen
         assert "static" not in seen, "the hostname was never that of the addresses"
+
+
+async def test_a_pool_is_known_by_the_name_of_its_object_and_by_its_own(world: World) -> None:
+    async with world:
+        apply_static(world)
+        spec = {"name": "my-pool", "fallbackRef": {"name": "static"}, "description": "ours"}
+        world.cluster.apply("LBPool", "described", spec)
+        apply_tunnel(world, "web", replicas=1)
+        apply_tunnel(world, "two", replicas=1, pool="described")
+        await world.start()
+        await world.quiet()
+        assert world.is_ready(), world.cluster.all("Tunnel", "LBPool")
+        pool = world.remote.named(Pool, "my-pool")
+        assert len(pool.value.origins) == 2
+        assert pool.value.description.startswith("ours ")
+        balancer = world.remote.only(LoadBalancer).value
+        assert balancer.default_pools == (pool.id,)
+        assert balancer.fallback_pool == world.remote.named(Pool, "static").id
+        world.cluster.delete("Tunnel", "two")
+        await world.until(lambda: world.cluster.get("Tunnel", "two") is None)
+        patch(world, "LBPool", "described", fallbackRef=None)
+        await world.quiet()
+        assert world.is_ready(), world.cluster.all("Tunnel", "LBPool")
+        assert world.remote.only(LoadBalancer).value.fallback_pool == pool.id
+        world.cluster.delete("LBPool", "described")
+        await world.quiet()
+        assert world.remote.named(Pool, "my-pool").id == pool.id
+        delete_all(world)
+        await world.until(lambda: not world.remains())
+
+
+async def test_a_pool_of_addresses_takes_no_tunnel_by_either_name(world: World) -> None:
+    async with world:
+        origin = {"name": "static", "address": "fallback.example.net"}
+        world.cluster.apply("LBPool", "described", {"name": "my-pool", "origins": [origin]})
+        apply_tunnel(world, "web")
+        apply_tunnel(world, "two", pool="described")
+        await world.start()
+        await world.quiet()
+        for name in ("web", "two"):
+            assert world.condition("Tunnel", name) == "False/MixedPool"
+        assert not world.cluster.all("Deployment")

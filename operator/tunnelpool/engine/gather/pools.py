@@ -24,7 +24,7 @@ from tunnelpool.engine.gather.monitors import Monitors
 from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.ports import Cloud
 from tunnelpool.engine.references import hosts_of
-from tunnelpool.engine.topology import Topology, first_claim, oldest_first, place_of
+from tunnelpool.engine.topology import Topology, first_claim, place_of
 
 
 class Pools:
@@ -103,12 +103,12 @@ class Pools:
         observed = same[0] if same else None
         if observed is not None and not takes_part(observed.value, self._site.owner):
             observed = None
-        tunnels = self._topology.tunnels_naming(namespace, name)
         if lbpool is not None and lbpool.spec.origins:
             return PoolView(remote_name, lbpool, observed)
         remotes = await opened.cloud.tunnels()
         members = tuple(
-            self._origins.member(tunnel, remotes, tunnel.spec.hostname_in(name)) for tunnel in tunnels
+            self._origins.member(tunnel, remotes, tunnel.spec.hostname_in(local))
+            for tunnel, local in self._topology.tunnels_joining(namespace, remote_name)
         )
         return PoolView(remote_name, lbpool, observed, members)
 
@@ -118,18 +118,10 @@ class Pools:
         """List the Tunnels of the pool, and those that have left it while their origins are still in it."""
         topology = self._topology
         remotes = await opened.cloud.tunnels()
-        found: dict[tuple[str, str], Member] = {}
         here = [one for one in topology.lbpools_called(name) if one.metadata.namespace == namespace]
-        for local in sorted({*(one.metadata.name for one in here), name}):
-            if topology.remote_pool_name(namespace, local) != name:
-                continue
-            for one in topology.tunnels_naming(namespace, local):
-                # A pool cannot hold one tunnel twice: of two names for it the first counts.
-                member = self._origins.member(one, remotes, one.spec.hostname_in(local))
-                found.setdefault(place_of(one), member)
         address_pool = any(one.spec.origins for one in here if not one.deleting)
-        ordered = oldest_first(member.tunnel for member in found.values())
-        members = [] if address_pool else [found[place_of(tunnel)] for tunnel in ordered]
+        joining = () if address_pool else topology.tunnels_joining(namespace, name)
+        members = [self._origins.member(one, remotes, one.spec.hostname_in(local)) for one, local in joining]
         present = {place_of(one.tunnel) for one in members}
         for origin in observed.value.origins if observed else ():
             parts = read_tunnel_name(origin.name)
