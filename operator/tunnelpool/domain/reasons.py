@@ -159,7 +159,7 @@ EXPLANATIONS: Final[dict[Reason, str]] = {
     ),
     Reason.SERVICE_NOT_FOUND: "`serviceRef` names a Service that does not exist. Apply it.",
     Reason.NOT_A_LOAD_BALANCER: (
-        "`serviceRef` names a Service that is not of type LoadBalancer. Change its type, or give an `address`."
+        "`serviceRef` names a Service that is not of type LoadBalancer. Change its type, or give `address`."
     ),
     Reason.ADDRESS_TWICE: (
         "Two origins of a pool have the same address, and a pool holds each once. Take one of them away."

@@ -79,6 +79,15 @@ async def test_list_and_watch_are_all_the_rights_that_it_needs(
         await asyncio.to_thread(namespace.kubectl, "delete", "secret", "ours")
         await _until(lambda: store.get("Secret", namespace.name, "ours") is None)
         assert store.get("Secret", namespace.name, "theirs") is None
+        workload = ("create", "deployment", "theirs", "--image=x", "--replicas=3")
+        await asyncio.to_thread(namespace.kubectl, *workload)
+        await asyncio.to_thread(namespace.kubectl, "create", "service", "loadbalancer", "theirs", "--tcp=443")
+        await _until(lambda: store.get("Service", namespace.name, "theirs") is not None)
+        await _until(lambda: store.get("Deployment", namespace.name, "theirs") is not None)
+        there = store.get("Deployment", namespace.name, "theirs")
+        assert there is not None
+        assert there["spec"] == {"replicas": 3, "selector": {"matchLabels": {"app": "theirs"}}}
+        assert "labels" not in there["metadata"]
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
