@@ -98,8 +98,7 @@ async def running_operator(
         "CALLS_PER_FIVE_MINUTES": "1000000",
     }
     environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(folder),
+        **{name: value for name, value in os.environ.items() if not name.startswith("TUNNELPOOL_")},
         "KUBECONFIG": str(kubeconfig),
         **{f"TUNNELPOOL_{name}": value for name, value in settings.items()},
     }

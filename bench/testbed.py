@@ -25,6 +25,8 @@ EDGE_READY_S = 30.0
 EDGE_STOP_S = 10.0
 SETTLED_WITHIN_S = 1500.0
 LOOK_EVERY_S = 2.0
+ANSWER_S = 30.0
+"""For a busy machine."""
 QUIET_S = 5.0
 """So long nothing must wait in the operator's queue before it counts as done."""
 
@@ -115,7 +117,7 @@ class Testbed:
                 raise NotYetError("not for long enough")
             return since[0]
 
-        return await wait_for("an empty queue", look, within_s=SETTLED_WITHIN_S, every_s=0.1)
+        return await wait_for("an empty queue", look, within_s=SETTLED_WITHIN_S, every_s=0.5)
 
 
 @asynccontextmanager
@@ -142,7 +144,7 @@ async def testbed(folder: Path, progress: Progress, *, profiled: bool) -> AsyncI
     """Bring edge and control plane up; there is no resource yet, and no operator."""
     async with AsyncExitStack() as stack:
         edge, connect_url = await stack.enter_async_context(counting_edge(folder / "edge"))
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=ANSWER_S))
 
         async def connect(namespace: str, tunnel: str, slot: str) -> None:
             (await http.post(f"{connect_url}/{namespace}/{tunnel}/{slot}")).raise_for_status()

@@ -125,7 +125,13 @@ class CloudAccount:
         )
 
     async def token(self, tunnel_id: str) -> str:
-        """Fetch the token that a connector of the tunnel runs with; it is kept nowhere."""
+        """Fetch the token that a connector of the tunnel runs with.
+
+        Of a tunnel that was just created it is known already, and forgotten once it is handed out.
+        """
+        fresh = self._writer.take_token(tunnel_id)
+        if fresh is not None:
+            return fresh
         target = routes.TUNNEL_TOKEN.at(account=self._id, id=tunnel_id)
         answer = await self._session.call("GET", target, reserve=self._settings.user_reserve)
         if not isinstance(answer.result, str) or not answer.result:

@@ -78,6 +78,8 @@ class Writer:
         self._inventory = inventory
         self._loader = loader
         self._settings = settings
+        self._tokens: dict[str, str] = {}
+        """By tunnel: what a creation has brought and nobody has asked for yet. In memory only."""
 
     async def execute(self, step: RemoteStep) -> None:
         """Carry out one step; see `tunnelpool.engine.ports.Cloud.execute`."""
@@ -94,6 +96,14 @@ class Writer:
                 await self._rotate(step)
             case CloseConnections():
                 await self._close_connections(step)
+
+    def take_token(self, tunnel_id: str) -> str | None:
+        """Hand out, once, the token that came with the answer to a tunnel's creation."""
+        return self._tokens.pop(tunnel_id, None)
+
+    def _keep_token(self, tunnel_id: str, token: object) -> None:
+        if isinstance(token, str) and token:
+            self._tokens[tunnel_id] = token
 
     async def _create(self, step: Create) -> None:
         kind = KIND_OF[type(step.value)]
@@ -122,6 +132,8 @@ class Writer:
             shelf.listing.invalidate()
             raise OutcomeUnknownError(error.message) from error
         shelf.listing.write(created, created=True)
+        if kind is RemoteKind.TUNNEL and isinstance(answer.result, dict):
+            self._keep_token(created.id, answer.result.get("token"))
 
     async def _update(self, step: Update) -> None:
         kind = KIND_OF[type(step.value)]
@@ -155,6 +167,7 @@ class Writer:
             told = await told_referrers(self._session, self._account_id, step.kind, step.id)
             raise StillReferencedError(told, code=error.code, status=error.status) from error
         shelf.listing.remove(step.id)
+        self._tokens.pop(step.id, None)
 
     async def _put_configuration(self, step: PutConfiguration) -> None:
         shelf = self._inventory.shelf(RemoteKind.TUNNEL)
@@ -168,6 +181,7 @@ class Writer:
         shelf = self._inventory.shelf(RemoteKind.TUNNEL)
         target = routes.ITEMS[RemoteKind.TUNNEL].at(account=self._account_id, id=step.tunnel_id)
         fresh = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+        self._tokens.pop(step.tunnel_id, None)
         await self._call(shelf, "PATCH", target, {"tunnel_secret": fresh})
 
     async def _close_connections(self, step: CloseConnections) -> None:

@@ -40,6 +40,10 @@ class Connectors:
         store.add_index(PODS_BY_ORIGIN, "Pod", lambda raw: (origin_of(raw),))
         store.add_listener(self._changed)
 
+    def now(self) -> float:
+        """Tell the time by which it is reckoned for how long something has been seen."""
+        return self._clock.monotonic()
+
     def look(self, namespace: str, tunnel: str, slot: int) -> Seen:
         """Tell what the pods of one origin show now."""
         name = f"{namespace}/{tunnel}/{slot}"

@@ -33,11 +33,13 @@ from tunnelpool.engine.backoff import Backoff
 from tunnelpool.engine.decide import Decider, Decision, StatusWrite
 from tunnelpool.engine.declined import Declined
 from tunnelpool.engine.failures import problem_of
+from tunnelpool.engine.gathering import Gathering
 from tunnelpool.engine.ports import Clock, Cluster
 from tunnelpool.engine.queue import Lane, WorkQueue
 from tunnelpool.engine.repetition import Repetition
 from tunnelpool.engine.shared_writes import SharedWrites, changes_shared, is_same
 from tunnelpool.engine.store import Store
+from tunnelpool.engine.telling import Telling
 from tunnelpool.engine.topology import Topology
 from tunnelpool.engine.transitions import events_of
 from tunnelpool.engine.unseen import told_unseen
@@ -112,6 +114,8 @@ class Controller:
         self._repetition = Repetition(clock)
         self._shared = SharedWrites(clock)
         self._declined = Declined(clock)
+        self._telling = Telling(clock)
+        self._gathering = Gathering(clock)
         self._begun: dict[Key, float] = {}
         self._wrote: set[Key] = set()
         """Keys that have taken a step since they were begun: only then their neighbours see something new."""
@@ -143,7 +147,7 @@ class Controller:
         concerned: set[Key] = set()
         try:
             await self._shared.look_after(key)
-            decision = await self._decider.decide(key)
+            decision = await self._decide(key)
             decision = await self._first_touch(key, decision)
             for _ in range(_PASSES):
                 if not decision.steps:
@@ -151,18 +155,18 @@ class Controller:
                 concerned |= decision.concerned
                 await self._take(key, decision)
                 self._failures.pop(key, None)
-                decision = await self._decider.decide(key)
+                decision = await self._decide(key)
             else:
                 if decision.steps:
                     raise RestlessError(f"the plan does not end in {_PASSES} passes: please report this bug")
         except ApiError as error:
             return await self._failed(key, error, concerned, before=before)
         if self._failures.pop(key, None) is not None:
-            decision = await self._decider.decide(key)
+            decision = await self._decide(key)
         if key in self._wrote or before is not None:
             self._wake(key, concerned)
         try:
-            await self._tell(decision)
+            await self._tell(key, decision)
         except ApiError as error:
             _log.warning("status not written", extra={"key": str(key), "error": error.message})
             self._queue.add_after(key, self._backoff.next(key))
@@ -175,6 +179,9 @@ class Controller:
             _log.warning(_HELD, held.remains, held.owned, extra={"key": str(key)})
             return "held"
         return "ok" if decision.problem is None else "waiting"
+
+    async def _decide(self, key: Key) -> Decision:
+        return self._gathering.paced(key, await self._decider.decide(key))
 
     async def _first_touch(self, key: Key, decision: Decision) -> Decision:
         """Say `Ready=Unknown` before any call for a resource that has no conditions yet (law 8)."""
@@ -192,7 +199,7 @@ class Controller:
                 )
             )
             touched = True
-        return await self._decider.decide(key) if touched else decision
+        return await self._decide(key) if touched else decision
 
     async def _take(self, key: Key, decision: Decision) -> None:
         """Take the steps of a decision. What others write as well is looked at first, and decided again."""
@@ -235,7 +242,7 @@ class Controller:
             ref = step.ref
             self._store.remove(ref.kind, ref.namespace, ref.name, ref.uid)
 
-    async def _tell(self, decision: Decision) -> None:
+    async def _tell(self, key: Key, decision: Decision) -> None:
         for write in decision.statuses:
             current = self._store.get(
                 write.kind, write.raw["metadata"]["namespace"], write.raw["metadata"]["name"]
@@ -243,6 +250,12 @@ class Controller:
             if current is None or current["metadata"].get("uid") != write.raw["metadata"].get("uid"):
                 continue
             if (current.get("status") or {}) != write.status:
+                wait_s = self._telling.wait_s(
+                    current["metadata"].get("uid"), current.get("status") or {}, write.status
+                )
+                if wait_s is not None:
+                    self._queue.add_after(key, wait_s, Lane.USER)
+                    continue
                 await self._write(write)
                 # Behind the status, which says what has been told: a restart tells nothing twice.
                 for event in events_of(write.kind, current.get("status") or {}, write.status):
@@ -254,7 +267,7 @@ class Controller:
         meta = write.raw["metadata"]
         answer = await self._cluster.write_status(write.kind, meta["namespace"], meta["name"], write.status)
         if answer is not None:
-            self._store.put(write.kind, answer)
+            self._store.put(write.kind, answer, own_status=True)
 
     async def _failed(
         self, key: Key, error: ApiError, concerned: AbstractSet[Key], *, before: Problem | None
@@ -269,7 +282,7 @@ class Controller:
         if key in self._wrote or _reason(self._failures.get(key)) != _reason(before):
             self._wake(key, concerned)
         try:
-            await self._tell(await self._tellable(key))
+            await self._tell(key, await self._tellable(key))
         except ApiError as again:
             _log.debug("status cannot be told yet: %s", again.message, extra={"key": str(key)})
         return result

@@ -1,16 +1,18 @@
 """What the watches have told: the latest version of each Kubernetes object that matters here.
 
-Objects stand here as their JSON without managedFields. Own writes are put in as well, from the answer
-of the API server, so that a reconciliation sees what it has just done; an older version that the watch
-brings later is ignored.
+Objects stand here as their JSON, as far as it is worth keeping. Own writes are put in as well, from the
+answer of the API server, so that a reconciliation sees what it has just done; an older version that the
+watch brings later is ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
+
+from tunnelpool.domain.keeping import kept
 
 Raw: TypeAlias = Mapping[str, Any]
 Listener: TypeAlias = Callable[[str, Raw | None, Raw | None], None]
@@ -42,8 +44,12 @@ class Store:
         for raw in self._objects[kind].values():
             self._indices[name].add(raw)
 
-    def put(self, kind: str, raw: Raw) -> None:
-        """Take in the version of an object, unless a newer one is here or the object is known to be gone."""
+    def put(self, kind: str, raw: Raw, *, own_status: bool = False) -> None:
+        """Take in the version of an object, unless a newer one is here or the object is known to be gone.
+
+        Nobody is told of a version in which nothing is new that is kept, nor, with `own_status`, of one in
+        which the status is all that is new: whoever has written it need not hear of it.
+        """
         meta = raw["metadata"]
         place = (meta.get("namespace", ""), meta["name"])
         before = self._objects[kind].get(place)
@@ -52,10 +58,11 @@ class Store:
         if before is not None and meta.get("uid") not in self._distrusted and not _newer(raw, before):
             return
         self._distrusted.discard(meta.get("uid", ""))
-        after = {**raw, "metadata": {k: v for k, v in meta.items() if k != "managedFields"}}
+        after = kept(kind, raw)
         self._objects[kind][place] = after
         self._reindex(kind, before, after)
-        self._tell(kind, before, after)
+        if before is None or _news(before, own_status=own_status) != _news(after, own_status=own_status):
+            self._tell(kind, before, after)
 
     def remove(self, kind: str, namespace: str, name: str, uid: str) -> None:
         """Forget an object; a later object of that name with another uid is not touched."""
@@ -85,6 +92,10 @@ class Store:
     def by(self, index: str, value: str) -> tuple[Raw, ...]:
         """Look up by an index; in the order of namespace and name."""
         return self._indices[index].get(value)
+
+    def values(self, index: str) -> frozenset[str]:
+        """List the values that an index has found."""
+        return frozenset(self._indices[index].values())
 
     def mark_synced(self, kind: str) -> None:
         """Note that every object of the kind that exists has been put in."""
@@ -117,18 +128,21 @@ class Store:
 class _Index:
     def __init__(self, kind: str, values: Callable[[Raw], tuple[str, ...]]) -> None:
         self.kind = kind
-        self._values = values
+        self._values_of = values
         self._found: dict[str, dict[tuple[str, str], Raw]] = defaultdict(dict)
 
     def add(self, raw: Raw) -> None:
-        for value in self._values(raw):
+        for value in self._values_of(raw):
             self._found[value][_place(raw)] = raw
 
     def discard(self, raw: Raw) -> None:
-        for value in self._values(raw):
+        for value in self._values_of(raw):
             self._found[value].pop(_place(raw), None)
             if not self._found[value]:
                 del self._found[value]
+
+    def values(self) -> Iterable[str]:
+        return self._found
 
     def get(self, value: str) -> tuple[Raw, ...]:
         found = self._found.get(value, {})
@@ -138,6 +152,12 @@ class _Index:
 def _place(raw: Raw) -> tuple[str, str]:
     meta = raw["metadata"]
     return meta.get("namespace", ""), meta["name"]
+
+
+def _news(raw: Raw, *, own_status: bool) -> Raw:
+    meta = {name: value for name, value in raw["metadata"].items() if name != "resourceVersion"}
+    rest = {name: value for name, value in raw.items() if name != "status" or not own_status}
+    return {**rest, "metadata": meta}
 
 
 def _newer(raw: Raw, before: Raw) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeVar, overload
 
@@ -30,7 +29,6 @@ from tunnelpool.engine.store import Raw, Store
 
 KINDS: Final = ("Tunnel", "LBPool", "HealthCheck", "LoadBalancer")
 CHILDREN: Final = ("Deployment", "Secret", "PodDisruptionBudget", "Pod")
-_PARSED: Final = 20_000
 R = TypeVar("R", bound=Resource)
 
 
@@ -41,7 +39,8 @@ class Topology:
         self.store = store
         self._policy = policy
         self._credentials = credentials
-        self._parsed: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._parsed: dict[str, tuple[str, Any]] = {}
+        """By uid: a version, and what it reads as. Of an older one nobody asks again."""
         self._unreadable: dict[tuple[str, str, str], tuple[str, Raw]] = {}
         store.add_index("tunnels-by-pool", "Tunnel", pools_of_tunnel)
         store.add_index("tunnels-by-host", "Tunnel", lambda raw: tuple(hosts_of(raw)))
@@ -73,17 +72,15 @@ class Topology:
     def typed(self, kind: str, raw: Raw) -> Any:
         """Read a resource; None if its spec cannot be read (its own reconciliation says so)."""
         meta = raw["metadata"]
-        place = (meta.get("uid", ""), meta.get("resourceVersion", ""))
-        if place in self._parsed:
-            self._parsed.move_to_end(place)
-            return self._parsed[place]
+        uid, version = meta.get("uid", ""), meta.get("resourceVersion", "")
+        known = self._parsed.get(uid)
+        if known is not None and known[0] == version:
+            return known[1]
         try:
             found: Any = parse(kind, raw)
         except InvalidResourceError:
             found = None
-        self._parsed[place] = found
-        if len(self._parsed) > _PARSED:
-            self._parsed.popitem(last=False)
+        self._parsed[uid] = (version, found)
         return found
 
     def lbpool(self, namespace: str, name: str) -> LBPool | None:
@@ -124,6 +121,10 @@ class Topology:
         raws = self.store.by("tunnels-by-host", hostname)
         return oldest_first(one for raw in raws if (one := self.typed("Tunnel", raw)))
 
+    def hostnames(self) -> frozenset[str]:
+        """List the host names that Tunnels and LoadBalancers claim."""
+        return self.store.values("tunnels-by-host") | self.store.values("balancers-by-host")
+
     def balancers_at(self, hostname: str) -> tuple[LoadBalancer, ...]:
         """List the LoadBalancers of a host name in any namespace, oldest first."""
         raws = self.store.by("balancers-by-host", hostname)
@@ -160,6 +161,8 @@ class Topology:
             return
         if before is not None:
             self._unreadable.pop((kind, *place_of_raw(before)), None)
+            if after is None or after["metadata"].get("uid") != before["metadata"].get("uid"):
+                self._parsed.pop(before["metadata"].get("uid", ""), None)
         if after is not None and self.typed(kind, after) is None:
             self._unreadable[kind, *place_of_raw(after)] = (kind, after)
 

@@ -24,10 +24,21 @@ from tunnelpool.domain.remote import (
     Origin,
     RemoteKind,
     RemoteValue,
+    Tunnel,
 )
 from tunnelpool.engine.ports import Account
 from tunnelpool.plan.diff import changes, update
-from tunnelpool.plan.steps import Change, CloseConnections, Create, Delete, PutConfiguration, Update
+from tunnelpool.plan.steps import (
+    Change,
+    CloseConnections,
+    Create,
+    Delete,
+    PutConfiguration,
+    RotateSecret,
+    Update,
+)
+
+TUNNEL_ANSWER = {"status": "inactive", "config_src": "cloudflare", "deleted_at": None}
 
 
 @pytest.mark.parametrize("value", VALUES)
@@ -143,6 +154,21 @@ async def test_a_tunnels_token_is_fetched_and_kept_nowhere(tools: Any) -> None:
     tools.cloudflare.fail("GET", "/token", tools.envelope(None))
     with pytest.raises(UnavailableError):
         await tools.cloud.token("1")
+
+
+async def test_a_created_tunnels_token_is_known_once_and_not_after_a_rotation(tools: Any) -> None:
+    for name in ("a", "b"):
+        created = {**TUNNEL_ANSWER, "id": name, "name": name, "token": f"token of {name}"}
+        tools.cloudflare.fail("POST", "/cfd_tunnel", tools.envelope(created))
+        await tools.cloud.execute(Create(Tunnel(name)))
+    written = len(tools.cloudflare.calls)
+    assert await tools.cloud.token("a") == "token of a"
+    assert len(tools.cloudflare.calls) == written
+    tools.cloudflare.fail("GET", "/token", *[tools.envelope("fetched")] * 2)
+    assert await tools.cloud.token("a") == "fetched", "it is handed out once"
+    tools.cloudflare.fail("PATCH", "/cfd_tunnel/b", tools.envelope({**TUNNEL_ANSWER, "id": "b", "name": "b"}))
+    await tools.cloud.execute(RotateSecret("b", "b"))
+    assert await tools.cloud.token("b") == "fetched"
 
 
 async def test_a_users_token_is_verified_in_one_request(tools: Any) -> None:

@@ -348,6 +348,9 @@ class KeptCloud:
         self._account = account
         self._kept: dict[tuple[RemoteKind, str], dict[str, Observed[Any]]] = {}
         self._read_at: dict[tuple[RemoteKind, str], float] = {}
+        self._different: dict[RemoteKind, list[Observed[Any]]] = {}
+        self._brought: set[str] = set()
+        """Tunnels whose token came with the answer to their creation and has not been asked for."""
         self._down_calls = DownCalls(remote.clock)
         self._configurations = Configurations()
         self.listings = 0
@@ -409,7 +412,10 @@ class KeptCloud:
 
     async def token(self, tunnel_id: str) -> str:
         """Fetch a connector's token."""
-        self._ask("token")
+        if tunnel_id in self._brought:
+            self._brought.discard(tunnel_id)
+        else:
+            self._ask("token")
         if tunnel_id not in self._remote.objects:
             raise NotFoundError("it is gone", status=404)
         return self._remote.token_of(tunnel_id)
@@ -460,6 +466,10 @@ class KeptCloud:
         except OutcomeUnknownError:
             self._kept.clear()  # as the real one does: whoever looks next lists again
             raise
+        if isinstance(step, Create) and isinstance(answer, ObservedTunnel):
+            self._brought.add(answer.id)
+        if isinstance(step, RotateSecret):
+            self._brought.discard(step.tunnel_id)
         kept = self._kept.get(shelf)
         if kept is None:
             return
@@ -474,22 +484,13 @@ class KeptCloud:
 
     async def sweep(self) -> Sequence[Changed]:
         """Read again what is due."""
-        changed = []
-        for shelf in list(self._kept):
-            kind, zone_id = shelf
-            if self._remote.clock.monotonic() - self._read_at[shelf] < _AGE_S.get(kind, _SETTINGS_AGE_S):
-                continue
-            before = self._kept[shelf]
-            after = {one.id: one for one in self._list(kind, zone_id, fresh=True)}
-            different = [
-                one
-                for id_ in before.keys() | after.keys()
-                if before.get(id_) != after.get(id_)
-                for one in (before.get(id_), after.get(id_))
-                if one is not None
-            ]
-            if different:
-                changed.append(Changed(kind, tuple(different)))
+        for kind, zone_id in list(self._kept):
+            if self._remote.clock.monotonic() - self._read_at[kind, zone_id] >= _AGE_S.get(
+                kind, _SETTINGS_AGE_S
+            ):
+                self._list(kind, zone_id, fresh=True)
+        changed = [Changed(kind, tuple(found)) for kind, found in self._different.items()]
+        self._different.clear()
         return changed
 
     def _list(
@@ -504,9 +505,19 @@ class KeptCloud:
             if kind is RemoteKind.TUNNEL:
                 told = cast("Sequence[ObservedTunnel]", tuple(found.values()))
                 found = {one.id: one for one in self._down_calls.noted(self._down_calls.asked_at(), told)}
+            if shelf in self._kept:
+                self._note_differences(kind, self._kept[shelf], found)
             self._kept[shelf] = found
             self._read_at[shelf] = now
         return tuple(self._kept[shelf].values())
+
+    def _note_differences(
+        self, kind: RemoteKind, before: Mapping[str, Observed[Any]], after: Mapping[str, Observed[Any]]
+    ) -> None:
+        for id_ in before.keys() | after.keys():
+            versions = [one for one in (before.get(id_), after.get(id_)) if one is not None]
+            if before.get(id_) != after.get(id_):
+                self._different.setdefault(kind, []).extend(versions)
 
     def _ask(self, call: str, *, reads: bool = True) -> None:
         if self._account.token not in self._remote.valid_tokens:

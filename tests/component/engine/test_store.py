@@ -79,7 +79,7 @@ def test_a_listener_hears_what_was_and_what_is_after_the_store_has_it() -> None:
     store.add_listener(listen)
     store.put("Pod", pod(1))
     store.put("Pod", pod(1))
-    store.put("Pod", pod(2))
+    store.put("Pod", pod(2, phase="Running"))
     store.remove("Pod", "default", "a", "u")
     store.remove("Pod", "default", "a", "u")
     assert heard == [("Pod", None, "1"), ("Pod", "1", "2"), ("Pod", "2", None)]
@@ -90,3 +90,28 @@ def test_kinds_are_synced_one_by_one() -> None:
     store.mark_synced("Pod")
     assert store.synced(frozenset({"Pod"}))
     assert not store.synced(frozenset({"Pod", "Tunnel"}))
+
+
+def test_nobody_hears_of_a_version_in_which_nothing_is_new_that_is_kept() -> None:
+    store, heard = Store(), []
+    store.put("Pod", pod(1))
+    store.add_listener(lambda *change: heard.append(change))
+    store.put("Pod", {**pod(2), "status": {"hostIP": "192.0.2.1"}})
+    assert not heard
+    assert version(store) == "2"
+
+
+def test_whoever_writes_a_status_does_not_hear_of_it_but_of_what_came_with_it() -> None:
+    def tunnel(version: int, weight: int, ready: str) -> dict[str, Any]:
+        meta = {"namespace": "default", "name": "a", "uid": "u", "resourceVersion": str(version)}
+        return {"metadata": meta, "spec": {"weight": weight}, "status": {"ready": ready}}
+
+    store, heard = Store(), []
+    store.put("Tunnel", tunnel(1, 1, "no"))
+    store.add_listener(lambda *change: heard.append(change[2]["spec"]["weight"]))
+    store.put("Tunnel", tunnel(2, 1, "yes"), own_status=True)
+    assert not heard
+    store.put("Tunnel", tunnel(3, 2, "no"), own_status=True)
+    assert heard == [2]
+    store.put("Tunnel", tunnel(4, 2, "by hand"))
+    assert heard == [2, 2]

@@ -1,5 +1,6 @@
 """What is kept of objects that are not ours is little, and nothing by which they could be taken for ours."""
 
+import json
 from typing import Any
 
 import pytest
@@ -52,3 +53,48 @@ def test_what_is_ours_is_kept_whole_but_for_managed_fields(kind: str) -> None:
     raw: dict[str, Any] = {"kind": kind, "metadata": {**META, "labels": labels}, "spec": {"a": 1}}
     without = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
     assert kept(kind, raw) == {**raw, "metadata": without}
+
+
+def test_of_a_pod_is_kept_whether_it_runs_and_serves() -> None:
+    raw = {
+        "kind": "Pod",
+        "metadata": META,
+        "spec": {"containers": [{"name": "cloudflared"}]},
+        "status": {
+            "phase": "Running",
+            "podIP": "192.0.2.1",
+            "conditions": [
+                {"type": "Ready", "status": "True", "lastTransitionTime": "t", "lastProbeTime": None},
+                {"type": "PodScheduled", "status": "True"},
+            ],
+            "containerStatuses": [
+                {
+                    "name": "cloudflared",
+                    "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                    "lastState": {"terminated": {"exitCode": 1}},
+                    "image": "i",
+                }
+            ],
+        },
+    }
+    assert kept("Pod", raw) == {
+        "metadata": IDENTITY | {"labels": META["labels"]},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "t"}],
+            "containerStatuses": [{"state": {"waiting": {}}, "lastState": {"terminated": {}}}],
+        },
+    }
+
+
+def test_of_our_own_deployment_all_is_kept_but_its_status() -> None:
+    labels = {"app.kubernetes.io/managed-by": "tunnelpool"}
+    raw = {"metadata": {**IDENTITY, "labels": labels}, "spec": {"paused": False}, "status": {"replicas": 1}}
+    assert kept("Deployment", raw) == {"metadata": {**IDENTITY, "labels": labels}, "spec": {"paused": False}}
+
+
+def test_what_is_the_same_in_two_objects_is_one_string_in_memory() -> None:
+    text = json.dumps({"metadata": IDENTITY, "spec": {"someField": "some value"}})
+    one, other = (kept("Tunnel", json.loads(text))["spec"] for _ in range(2))
+    assert next(iter(one)) is next(iter(other))
+    assert one["someField"] is other["someField"]

@@ -11,8 +11,8 @@ from tunnelpool.engine.connectors import Connectors
 from tunnelpool.engine.credentials import Credentials
 from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.hosts import Hosts
+from tunnelpool.engine.gather.kept_origins import KeptOrigins
 from tunnelpool.engine.gather.monitors import Monitors
-from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.gather.pools import Pools
 from tunnelpool.engine.gather.remains import Remains
 from tunnelpool.engine.gather.tunnels import Tunnels
@@ -32,7 +32,7 @@ class Gatherer:
         ranges: RangesNow = lambda: None,
     ) -> None:
         accounts = Accounts(topology, credentials)
-        origins = Origins(topology.store, connectors, site)
+        origins = KeptOrigins(topology.store, connectors, site)
         self.remains = Remains(topology, credentials, site)
         self._monitors = Monitors(topology, accounts, site)
         self._pools = Pools(topology, accounts, origins, self._monitors, site, ranges)

@@ -23,7 +23,6 @@ from tunnelpool.engine.gather.accounts import Accounts
 from tunnelpool.engine.gather.monitors import Monitors
 from tunnelpool.engine.gather.origins import Origins
 from tunnelpool.engine.ports import Cloud
-from tunnelpool.engine.references import hosts_of
 from tunnelpool.engine.topology import Topology, first_claim, place_of
 
 
@@ -166,15 +165,8 @@ class Pools:
 
     async def _zones_in_use(self, opened: Opened) -> tuple[Zone, ...]:
         """List the zones that hold a host name of ours: others need not be listed."""
-        store = self._topology.store
         zones = await opened.cloud.zones()
-        hostnames = {
-            hostname
-            for kind in ("Tunnel", "LoadBalancer")
-            for raw in store.all(kind)
-            for hostname in hosts_of(raw)
-        }
-        found = {zone.id: zone for name in hostnames if (zone := zone_of(name, zones))}
+        found = {zone.id: zone for name in self._topology.hostnames() if (zone := zone_of(name, zones))}
         return tuple(found.values())
 
     async def _alternatives(
