@@ -204,7 +204,7 @@ class Decider:
             snapshot, _ = await self._pool_seen(pool_key)
             intent = pool_builder.build(snapshot, self._site, self._now())
             problem = self._because(intent.problem, snapshot)
-            if problem is not None and (problem.stalled or _leaves(tunnel, snapshot)):
+            if problem is not None and (problem.stalled or _leaves(tunnel, snapshot, problem)):
                 return problem
         failed = self._failures.get(host_key)
         if failed is not None:
@@ -379,10 +379,11 @@ def _sooner(one: float | None, other: float | None) -> float | None:
     return min((wait for wait in (one, other) if wait is not None), default=None)
 
 
-def _leaves(tunnel: Tunnel, pool: PoolSnapshot) -> bool:
+def _leaves(tunnel: Tunnel, pool: PoolSnapshot, problem: Problem) -> bool:
     """Tell whether an origin of the Tunnel shall leave: then the Tunnel tells what holds that back."""
     mine = (one for one in pool.members if one.tunnel.metadata.uid == tunnel.metadata.uid)
-    return pool.observed is not None and any(slot.leaving for member in mine for slot in member.slots)
+    held = pool.observed is not None and problem.reason is not Reason.NO_ORIGINS
+    return held and any(slot.leaving for member in mine for slot in member.slots)
 
 
 def _holds_addresses(pool: ObservedPool, lbpool: LBPool) -> bool:
