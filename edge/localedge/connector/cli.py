@@ -14,6 +14,7 @@ import click
 
 from localedge.connector.credentials import Credentials, parse_token
 from localedge.connector.duration import parse_duration
+from localedge.connector.ingress import IngressError
 from localedge.connector.process import ConnectorProcess, Settings, stand_in_version
 from localedge.connector.supervisor import Address
 
@@ -71,6 +72,7 @@ class _TunnelOptions:
     retries: int
     grace_s: float
     metrics: Address | None
+    config: Path | None
 
 
 class _ZerologFormatter(logging.Formatter):
@@ -94,6 +96,11 @@ def connector() -> None:
 
 
 @connector.group()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Its ingress holds until the edge has sent one.",
+)
 @click.option("--no-autoupdate", is_flag=True, envvar="NO_AUTOUPDATE", help="Nothing is ever updated.")
 @click.option("--no-prechecks", is_flag=True, envvar="TUNNEL_NO_PRECHECKS", help="Nothing is checked before.")
 @click.option("--protocol", "-p", default="auto", envvar="TUNNEL_TRANSPORT_PROTOCOL", help="Must be http2.")
@@ -110,6 +117,7 @@ def connector() -> None:
 def tunnel(
     ctx: click.Context,
     *,
+    config: Path | None,
     no_autoupdate: bool,  # noqa: ARG001 - there is nothing to update
     no_prechecks: bool,  # noqa: ARG001 - there are no checks
     protocol: str,
@@ -131,7 +139,7 @@ def tunnel(
     if grace_period > _MAX_GRACE_S:
         raise click.UsageError(f"grace-period must be equal or less than {_MAX_GRACE_S:.0f} s")
     _set_up_logging(_LEVELS[loglevel])
-    ctx.obj = _TunnelOptions(edge, cacert, ha_connections, retries, grace_period, metrics)
+    ctx.obj = _TunnelOptions(edge, cacert, ha_connections, retries, grace_period, metrics, config)
 
 
 @tunnel.command()
@@ -150,12 +158,17 @@ def run(options: _TunnelOptions, token: str | None, token_file: Path | None) -> 
         retries=options.retries,
         grace_s=options.grace_s,
         metrics=options.metrics,
+        config_file=options.config,
     )
     sys.exit(asyncio.run(_run(settings)))
 
 
 async def _run(settings: Settings) -> int:
-    return await ConnectorProcess(settings).run()
+    try:
+        process = ConnectorProcess(settings)
+    except IngressError as error:
+        raise click.UsageError(f"{settings.config_file}: {error}") from error
+    return await process.run()
 
 
 def _credentials(token: str | None, token_file: Path | None) -> Credentials:

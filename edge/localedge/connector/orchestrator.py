@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
+from localedge.connector.config_file import read_config_file
 from localedge.connector.ingress import Ingress, IngressError, no_rules, parse_configuration
 
 _log = logging.getLogger(__name__)
 
 
 class Orchestrator:
-    """Keeps the newest valid configuration. Versions start at -1: none was pushed."""
+    """Keeps the newest valid configuration. Versions start at -1: none was pushed, what a file says holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
+        """Raise IngressError or OSError where the file cannot be used."""
         self.version = -1
-        self.ingress: Ingress = no_rules()
+        self.ingress: Ingress = read_config_file(file) if file is not None else no_rules()
 
     def update(self, body: bytes) -> bytes:
         """Take a push in and answer it as cloudflared does.

@@ -47,6 +47,7 @@ _FIELDS: dict[str, tuple[str, type]] = {
     "caPool": ("ca_pool", str),
     "noTLSVerify": ("no_tls_verify", bool),
 }
+DURATIONS = frozenset(name for name, (_, kind) in _FIELDS.items() if kind is float)
 _DEFAULTS = OriginRequest()
 _UNSUPPORTED = ("bastionMode", "disableChunkedEncoding", "http2Origin", "ipRules", "proxyType")
 """Fields of cloudflared that change what happens and that the stand-in cannot do, unless they are empty."""

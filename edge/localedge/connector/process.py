@@ -40,6 +40,8 @@ class Settings:
     retries: int
     grace_s: float
     metrics: Address | None
+    config_file: Path | None = None
+    """What holds until the edge has sent a configuration."""
 
 
 def stand_in_version() -> str:
@@ -60,7 +62,7 @@ class ConnectorProcess:
             arch=f"{platform.system().lower()}_{machine}",
         )
         self._traffic = Traffic()
-        self._orchestrator = Orchestrator()
+        self._orchestrator = Orchestrator(settings.config_file)
         self._proxy = Proxy(self._orchestrator, str(self._identity.client_id), self._traffic)
         self._events = LinkEvents(self._registered, self._refused, self._unregistering)
         context = ssl.create_default_context(cafile=settings.ca_file)

@@ -12,6 +12,7 @@ import hashlib
 import json
 from typing import Any, Final
 
+from tunnelpool.build import config_file
 from tunnelpool.build.companion import Companion, affinity, connectors
 from tunnelpool.build.snapshot import ConnectorDefaults, Raw
 from tunnelpool.crd.v1alpha1 import Tunnel, TunnelSpec
@@ -126,6 +127,7 @@ def _rotated(value: str) -> dict[str, str]:
 
 def secret(tunnel: Tunnel, slot: int, tunnel_id: str, ca: str, rotated: str = "") -> FrozenObject:
     """Build the Secret of one origin, without its token, which never passes through a plan."""
+    configuration = ingress(tunnel)
     manifest: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -134,15 +136,20 @@ def secret(tunnel: Tunnel, slot: int, tunnel_id: str, ca: str, rotated: str = ""
             "labels": labels(tunnel.metadata.name, slot),
             "annotations": {
                 TUNNEL_ID_ANNOTATION: tunnel_id,
-                CONFIG_ANNOTATION: fingerprint(thaw(ingress(tunnel))),
+                CONFIG_ANNOTATION: fingerprint(thaw(configuration)),
                 **_rotated(rotated),
             },
         },
         "type": "Opaque",
+        "data": {config_file.NAME: _encoded(config_file.config_file(configuration))},
     }
     if ca:
-        manifest["data"] = {"ca.pem": base64.b64encode(ca.encode()).decode()}
+        manifest["data"]["ca.pem"] = _encoded(ca)
     return _owned(tunnel, manifest)
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def disruption_budget(tunnel: Tunnel) -> FrozenObject:
@@ -271,7 +278,10 @@ def _container(tunnel: Tunnel, defaults: ConnectorDefaults) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": "cloudflared",
         "image": (pod.image if pod is not None else None) or defaults.image,
-        "args": ["tunnel", "--ha-connections", str(tunnel.spec.connections), "run"],
+        "args": [
+            *("tunnel", "--config", f"{_FILES}/{config_file.NAME}"),
+            *("--ha-connections", str(tunnel.spec.connections), "run"),
+        ],
         "env": [
             {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
             *({"name": name, "value": value} for name, value in environment.items()),

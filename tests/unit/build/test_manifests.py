@@ -96,8 +96,8 @@ def test_production_and_a_local_edge_differ_in_three_variables_and_the_image() -
 def test_the_token_is_a_file_and_stands_in_no_argument_variable_or_plan() -> None:
     pod = pod_of()
     assert env_of(pod)["TUNNEL_TOKEN_FILE"].endswith("/token")
-    assert "data" not in thaw(secret(tunnel(), 0, "id-0", ""))
-    assert set(thaw(secret(tunnel(), 0, "id-0", EDGE.ca))["data"]) == {"ca.pem"}
+    assert set(thaw(secret(tunnel(), 0, "id-0", ""))["data"]) == {"config.yaml"}
+    assert set(thaw(secret(tunnel(), 0, "id-0", EDGE.ca))["data"]) == {"ca.pem", "config.yaml"}
     assert not re.search(r"--token", str(pod))
 
 
