@@ -193,8 +193,10 @@ def main(words: Sequence[str]) -> int:
         except NotRunError as error:
             _say(f"Not even without a break: {error}")
             return 1
-        if already_red := whole.failed | whole.endless:
-            _say(f"Red without any break: {', '.join(sorted(name for _, name in already_red))}")
+        for what, red in (("Red", whole.failed), ("Not in time", whole.endless)):
+            if red:
+                _say(f"{what} without any break: {', '.join(sorted(name for _, name in red))}")
+        if whole.failed or whole.endless:
             return 1
         free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
         for copy in copies:
