@@ -293,7 +293,7 @@ class Decider:
             )
             steps = list(guarded(lbpool, raw, tuple(steps), done=released))
         recheck_s = _sooner(intent.recheck_s, self._asking.next_s(key))
-        recheck_s = _sooner(recheck_s, self._room.left_s(key))
+        recheck_s = _sooner(recheck_s, self._room.again_s(key))
         concerned: set[Key] = {*_members(snapshot), *_origins(snapshot, self._site)}
         abandoned = self._abandoned(snapshot)
         return Decision(

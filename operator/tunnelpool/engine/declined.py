@@ -23,6 +23,8 @@ from tunnelpool.domain.keys import Key
 from tunnelpool.engine.ports import Clock, Cloud
 from tunnelpool.plan.steps import ClusterStep, Step
 
+_DUE_S: Final = 0.01
+"""A timer may fire a rounding error too soon: a wait shorter than the clock's step would never end."""
 _LOOK_AGAIN: Final = (WaitingError, CredentialsError, NotYetError)
 """What an event may well have changed."""
 
@@ -58,7 +60,7 @@ class Declined:
         ):
             return
         left_s = last.until - self._clock.monotonic()
-        if left_s > 0:
+        if left_s > _DUE_S:
             raise NotYetError("the same step was declined a moment ago", retry_after_s=left_s)
 
     def done(self, key: Key) -> None:

@@ -17,6 +17,8 @@ from tunnelpool.domain.remote import ObservedPool
 from tunnelpool.engine.ports import Clock
 
 HOLDS_S: Final = 900.0
+_SOONEST_S: Final = 1.0
+"""A rest that is too short for the clock would be asked for again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Room:
             return limit.origins
         others = sum(len(one.value.origins) for one in pools if one.value.name != key.name)
         return max(limit.origins - others, 0)
+
+    def again_s(self, key: Key) -> float | None:
+        """Tell when a pool shall be looked at again: once what is known of it holds no more."""
+        left_s = self.left_s(key)
+        return None if left_s is None else max(left_s, _SOONEST_S)
 
     def left_s(self, key: Key) -> float | None:
         """Tell for how long what is known of a pool still holds; None if nothing is."""
