@@ -4,7 +4,7 @@ import pytest
 
 from tunnelpool.domain.errors import ClusterRefusedError, StaleError
 from tunnelpool.domain.json import FrozenObject, freeze
-from tunnelpool.domain.kinds import DEPLOYMENT, TUNNEL
+from tunnelpool.domain.kinds import DEPLOYMENT, SECRET, TUNNEL
 from tunnelpool.kube.client import KubeClient
 from tunnelpool.kube.cluster import KubeCluster
 from tunnelpool.kube.events import EventRecorder
@@ -49,9 +49,9 @@ async def test_all_pages_are_listed_by_our_label_and_items_say_what_they_are(
     api: Any, cluster: KubeCluster
 ) -> None:
     api.answers += [_page("a", "b", token="t1"), _page("c")]
-    found = [raw async for page in cluster.list_pages(DEPLOYMENT) for raw in page]
+    found = [raw async for page in cluster.list_pages(SECRET) for raw in page]
     assert [(raw["apiVersion"], raw["kind"], raw["metadata"]["name"]) for raw in found] == [
-        ("apps/v1", "Deployment", name) for name in "abc"
+        ("v1", "Secret", name) for name in "abc"
     ]
     selector = "app.kubernetes.io/managed-by=tunnelpool"
     assert [asked.query for asked in api.asked] == [
