@@ -24,7 +24,8 @@ APPLICATION: Final = ("default", "app=web")
 """Namespace and labels of what the connectors lead to: a request can fail by its fault, too."""
 STEADY_WITHIN_S: Final = 45.0
 REPLACED_WITHIN_S: Final = 60.0
-OPENED_WITHIN_S: Final = 1.0
+OPENED_WITHIN_S: Final = 5.0
+"""At the first try, since a refusal is a fault of its own; on a busy machine that takes a while."""
 LATE_S: Final = 3.0
 """What is noticed may have been so long ago: diary and WebSocket look about once a second."""
 

@@ -86,8 +86,8 @@ async def test_it_may_end_with_its_connector_once_that_has_had_its_grace(
         (Life("1", "a"), [at(1, "silent")], "1 silent"),
         (
             Life("1", "a", deleted_at=LATER),
-            [at(45, "ended"), at(48, "opened", 2)],
-            "2 opened only 3.0 s after",
+            [at(45, "ended"), at(53, "opened", 2)],
+            "2 opened only 8.0 s after",
         ),
     ],
 )
