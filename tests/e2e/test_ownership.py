@@ -157,6 +157,7 @@ async def test_names_that_strangers_have_are_left_to_them(
     for name in ("plain", "marked"):
         await scene.wait_reason("lbpools", f"strangers-{name}", "NameInUse")
         await scene.wait_reason("tunnels", name, "HostnameInUse")
+        await scene.wait_reason("tunnels", name, "Ready", kind="Connected")
     assert await harmed(theatre, strangers) == []
     await scene.delete("lbpools", "strangers-plain", "strangers-marked")
     await scene.delete("tunnels", "plain", "marked")
