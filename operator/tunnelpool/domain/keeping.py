@@ -1,9 +1,9 @@
 """What is kept in memory of each object that the watches bring.
 
-Our own objects are kept whole, but for what Kubernetes says of a Deployment's pods: the pods say it. Of pods
-and of others' objects only that is kept which somebody here reads, since there may be thousands of them: how
-many replicas a workload has and which pods are its, and where a Service is reached. Others' labels are not
-kept: no object of theirs can be taken for a connector.
+Our own objects are kept whole, but for what Kubernetes says of a Deployment's pods: the pods say it, if
+they may be at all. Of pods and of others' objects only that is kept which somebody here reads, since there may
+be thousands of them: how many replicas a workload has and which pods are its, and where a Service is reached.
+Others' labels are not kept: no object of theirs can be taken for a connector.
 """
 
 from __future__ import annotations
@@ -39,9 +39,17 @@ def kept(kind: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "Pod":
         pod = {"metadata": _identity(meta) | _labels(meta), "status": _pod_status(raw.get("status") or {})}
         return _shared(pod)
-    found = {name: value for name, value in raw.items() if name != "status" or kind not in _WORKLOADS}
+    found = dict(raw)
+    if kind in _WORKLOADS and "status" in raw:
+        found["status"] = _refusals(raw.get("status") or {})
     found["metadata"] = {name: value for name, value in meta.items() if name != "managedFields"}
     return _shared(found)
+
+
+def _refusals(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy what a Deployment says that its pods cannot say, since they may not be."""
+    conditions = status.get("conditions") or ()
+    return {"conditions": [one for one in conditions if one.get("type") == "ReplicaFailure"]}
 
 
 def _pod_status(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,10 +87,12 @@ def test_of_a_pod_is_kept_whether_it_runs_and_serves() -> None:
     }
 
 
-def test_of_our_own_deployment_all_is_kept_but_its_status() -> None:
-    labels = {"app.kubernetes.io/managed-by": "tunnelpool"}
-    raw = {"metadata": {**IDENTITY, "labels": labels}, "spec": {"paused": False}, "status": {"replicas": 1}}
-    assert kept("Deployment", raw) == {"metadata": {**IDENTITY, "labels": labels}, "spec": {"paused": False}}
+def test_of_our_own_deployment_all_is_kept_but_what_its_pods_say_themselves() -> None:
+    meta = {**IDENTITY, "labels": {"app.kubernetes.io/managed-by": "tunnelpool"}}
+    refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+    status = {"replicas": 1, "conditions": [{"type": "Available", "status": "True"}, refused]}
+    found = kept("Deployment", {"metadata": meta, "spec": {"paused": False}, "status": status})
+    assert found == {"metadata": meta, "spec": {"paused": False}, "status": {"conditions": [refused]}}
 
 
 def test_what_is_the_same_in_two_objects_is_one_string_in_memory() -> None:
