@@ -17,7 +17,7 @@ CHANGES: Mapping[str, Callable[[int], Json]] = {
     "tunnels": lambda number: {"weight": number / 20},
     "lbpools": lambda number: {"description": f"change {number}"},
     "loadbalancers": lambda number: {"description": f"change {number}"},
-    "healthchecks": lambda number: {"timeoutSeconds": 2 + number % 8},
+    "healthchecks": lambda number: {"path": f"/{number}"},
 }
 """The n-th change of a resource of each kind; each of them has to reach Cloudflare."""
 

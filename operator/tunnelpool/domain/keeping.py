@@ -1,9 +1,9 @@
 """What is kept in memory of each object that the watches bring.
 
 Our own objects are kept whole, but for what Kubernetes says of a Deployment's pods: the pods say it, if
-they may be at all. Of pods and of others' objects only that is kept which somebody here reads, since there may
-be thousands of them: how many replicas a workload has and which pods are its, and where a Service is reached.
-Others' labels are not kept: no object of theirs can be taken for a connector.
+they may be at all. Of pods and of others' objects only that is kept which somebody here reads, since there
+may be thousands of them: how many replicas a workload has and which pods are its, and where a Service is
+reached. Others' labels are not kept: no object of theirs can be taken for a connector.
 """
 
 from __future__ import annotations
