@@ -20,12 +20,15 @@ from tunnelpool.domain.kinds import Kind
 from tunnelpool.watch.hearing import Hearing
 from tunnelpool.watch.ports import Access, Connect
 from tunnelpool.watch.settings import operator_settings
+from tunnelpool.watch.sockets import Sockets
 
 _STOP_S: Final = 6.0
 """How long kopf may take to end when it is asked to: it gives 5 s to tasks that do not."""
 _STOP_FAILED_S: Final = 1.0
 """Likewise after it has failed, when it often never ends."""
 _CANCEL_EVERY_S: Final = 0.1
+_CLOSE_S: Final = 1.0
+"""How long its connections may take to close once kopf has ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Informer:
         self._break_off: Callable[[], None] = lambda: None
         self._stopping = threading.Event()
         self._ended = asyncio.Event()
+        self._sockets = Sockets()
         self.failed: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         """Done when kopf ends without being asked to: what ended it, None if only kopf's log knows."""
 
@@ -100,13 +104,16 @@ class Informer:
         if self._stopping.is_set():  # asked to stop before there was a flag to set
             return
         logging.getLogger("kopf._core.reactor.running").addFilter(_is_not_about_signals)
-        await kopf.operator(
-            registry=self._registry(home),
-            settings=operator_settings(),
-            clusterwide=not self._namespaces,
-            namespaces=list(self._namespaces),
-            stop_flag=stop_flag,
-        )
+        try:
+            await kopf.operator(
+                registry=self._registry(home),
+                settings=operator_settings(),
+                clusterwide=not self._namespaces,
+                namespaces=list(self._namespaces),
+                stop_flag=stop_flag,
+            )
+        finally:
+            await self._sockets.closed(within_s=_CLOSE_S)
 
     def _registry(self, home: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -142,7 +149,7 @@ class Informer:
             return await handler(request)
 
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=access.ssl),
+            connector=aiohttp.TCPConnector(limit=0, ssl=access.ssl, socket_factory=self._sockets.make),
             middlewares=(authorize, self._hearing.listen),
             proxy=access.proxy,
         )

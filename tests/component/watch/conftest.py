@@ -30,7 +30,9 @@ class WatchedApi:
     unavailable: int = 0
     version: int = 10
 
-    def put(self, kind: Kind, name: str, *, unseen: bool = False) -> None:
+    def put(
+        self, kind: Kind, name: str, *, unseen: bool = False, labels: Mapping[str, str] | None = None
+    ) -> None:
         """Make or change an object; `unseen` means that no stream tells of it."""
         self.version += 1
         before = self.objects[kind.path()].get(name)
@@ -38,7 +40,7 @@ class WatchedApi:
         raw = {
             "apiVersion": kind.api_version,
             "kind": kind.name,
-            "metadata": {**meta, "resourceVersion": str(self.version)},
+            "metadata": {**meta, "labels": labels or {}, "resourceVersion": str(self.version)},
         }
         self.objects[kind.path()][name] = raw
         if not unseen:

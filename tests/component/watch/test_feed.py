@@ -76,7 +76,7 @@ async def test_what_happens_later_comes_by_the_watches_in_order(api: Any, store:
         await _begun(feed, api)
         store.add_listener(lambda kind, _before, after: heard.append((kind, after is not None)))
         api.put(SECRET, "s")
-        api.put(SECRET, "s")
+        api.put(SECRET, "s", labels={"is": "new"})
         api.delete(SECRET, "s")
         await _until(lambda: len(heard) == 3)
     assert heard == [("Secret", True), ("Secret", True), ("Secret", False)]
