@@ -10,6 +10,7 @@ writes the settings, then those of the guests, in the order of their names.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,8 @@ _MARK: Final = re.compile(
 _TUNNEL_NAME: Final = re.compile(
     r"^tunnelpool_(?P<cluster>[A-Za-z0-9.-]+)_(?P<uid>[0-9a-f]{8})_(?P<ns>[a-z0-9-]+)_(?P<name>[a-z0-9.-]+)_(?P<slot>0|[1-9][0-9]*)\Z"
 )
+_NAMES_KEPT: Final = 8192
+"""Names taken apart once: each change of a listing asks for all of them again."""
 CLUSTER_NAME: Final = re.compile(r"^[A-Za-z0-9.-]{1,36}$")
 """What a cluster may be called: no underscore, since that separates the parts of a tunnel's name."""
 
@@ -169,6 +172,7 @@ def _names(text: str | None) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
+@functools.lru_cache(maxsize=_NAMES_KEPT)
 def read_tunnel_name(name: str) -> TunnelName | None:
     """Take a tunnel's name apart; None for a name that no tunnelpool has given."""
     match = _TUNNEL_NAME.match(name)
