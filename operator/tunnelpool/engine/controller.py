@@ -139,6 +139,9 @@ class Controller:
                 self._queue.done(key)
                 kind = str(key).partition("/")[0]
                 self._meter.reconciled(kind, result, self._clock.monotonic() - started)
+            # At rest nothing above waits for anything: a start over a thousand resources would keep the
+            # lease from being renewed.
+            await asyncio.sleep(0)
 
     async def _reconcile(self, key: Key) -> str:
         self._queue.forget_delay(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,12 +12,15 @@ import pytest
 from resources import patch
 from running_world import World
 
+from tunnelpool.domain.keys import TunnelKey
 from tunnelpool.plan.steps import Create, Update
 
 pytestmark = pytest.mark.looptime(noop_cycles=1)
 TUNNELS, REPLICAS, POOLS = 20, 2, 4
 ORIGINS = TUNNELS * REPLICAS
 SPACES_S = 0.1
+WORKERS = 2
+"""Of the operator in these tests."""
 CHANGES: Mapping[str, Callable[[int], dict[str, Any]]] = {
     "Tunnel": lambda number: {"weight": number / 20},
     "LBPool": lambda number: {"description": f"change {number}"},
@@ -128,3 +132,19 @@ async def test_a_burst_of_ten_changes_is_told_in_one_status_each(world: World) -
         resources = TUNNELS + 2 * POOLS + 1
         assert statuses <= 1.2 * resources
         assert world.is_ready()
+
+
+async def test_between_two_keys_everybody_else_has_a_turn(world: World) -> None:
+    """Where nothing differs nothing waits either: the lease must be renewed all the same."""
+    async with world:
+        await settle(world)
+        assert world.operator is not None
+        queue = world.operator.queue
+        for number in range(TUNNELS):
+            queue.add(TunnelKey("default", f"t-{number}"))
+        waiting = [len(queue)]
+        while len(queue):
+            await asyncio.sleep(0)
+            waiting.append(len(queue))
+        assert waiting[0] == TUNNELS
+        assert max(before - after for before, after in itertools.pairwise(waiting)) <= WORKERS
