@@ -71,38 +71,40 @@ def main(
     plan = Plan(parts, fleet, resources, large, rest_s, latency_ms / 1000, profile)
     progress = Progress(sys.stderr)
     folder = Path(tempfile.mkdtemp(prefix="tunnelpool-bench-"))
+    measured: list[Part] = []
     try:
-        measured = asyncio.run(_measure(plan, folder, progress))
+        asyncio.run(_measure(plan, folder, progress, measured))
     except BaseException:
         progress.event(f"logs stand in {folder}")
         raise
+    finally:  # what took minutes is not lost with what came after it
+        text = page(measured, shlex.join(["python", "-m", "bench", *sys.argv[1:]]))
+        if output is not None and measured:
+            output.write_text(text)
+        print(text)
     if profile:
         progress.event(f"profiles and logs stand in {folder}")
     else:
         shutil.rmtree(folder)
-    text = page(measured, shlex.join(["python", "-m", "bench", *sys.argv[1:]]))
-    if output is not None:
-        output.write_text(text)
-    print(text)
 
 
-async def _measure(plan: Plan, folder: Path, progress: Progress) -> list[Part]:
+async def _measure(plan: Plan, folder: Path, progress: Progress, found: list[Part]) -> None:
+    """Measure the parts one after the other, and add each to what was found."""
     await build_programs()
-    found: list[Part] = []
     if plan.parts & ON_ONE_BED:
         async with testbed(folder / "bed", progress, profiled=plan.profiled) as bed:
-            found += await _on_one_bed(plan, bed)
+            await _on_one_bed(plan, bed, found)
     if "slow" in plan.parts:
         async with testbed(folder / "slow", progress, profiled=plan.profiled) as bed:
             found.append(await cold_start(bed, plan.fleet, plan.latency_s))
     if "failover" in plan.parts:
         found.append(await failover(folder / "stage", progress))
-    return found
 
 
-async def _on_one_bed(plan: Plan, bed: Testbed) -> list[Part]:
+async def _on_one_bed(plan: Plan, bed: Testbed, found: list[Part]) -> None:
     cold = await cold_start(bed, plan.fleet, 0.0)
-    found = [cold] if "cold" in plan.parts else []
+    if "cold" in plan.parts:
+        found.append(cold)
     if "restart" in plan.parts:
         found.append(await restart(bed))
     if "rest" in plan.parts:
@@ -117,7 +119,6 @@ async def _on_one_bed(plan: Plan, bed: Testbed) -> list[Part]:
         found.append(await memory(bed, plan.fleet.with_resources(plan.resources), MOST_MB))
     if "large" in plan.parts:
         found.append(await memory(bed, plan.fleet.with_resources(plan.large), None))
-    return found
 
 
 main()
