@@ -26,6 +26,9 @@ async def operators(theatre: Stage) -> AsyncIterator[None]:
     """Let a second operator stand by."""
     await scale(theatre, 2)
     yield
+    # A pod that is deleted before its program, the first process of its container, can hear SIGTERM runs on
+    # until it is killed, and may lead meanwhile.
+    await theatre.wait_operator()
     await scale(theatre, 1)
 
 
