@@ -217,12 +217,9 @@ def asked(observed: Observed[Pool] | Observed[LoadBalancer] | None, owner: Owner
     if mine is None or host is None:
         return ""
     if mine.guest:
-        fields_ = ", ".join(mine.asks)
-        return (
-            f"cluster '{host.owner.cluster}' writes the settings, and differently: {fields_}"
-            if fields_
-            else ""
-        )
+        if not mine.asks:
+            return ""
+        return f"cluster '{host.owner.cluster}' writes the settings, and differently: {', '.join(mine.asks)}"
     told = [
         f"cluster '{mark.owner.cluster}' asks for other values of {', '.join(mark.asks)}"
         for mark in others(observed.value, owner)
@@ -282,7 +279,7 @@ def _is_alone(was: Mark | None, marks: Sequence[Mark]) -> bool:
 
 
 def _is_tunnel_of(origin: Origin, owner: Owner) -> bool:
-    return owner.covers(owner_of(Tunnel(origin.name)))
+    return owner.covers(owner_of_origin(origin))
 
 
 def owner_of_origin(origin: Origin) -> Owner | None:

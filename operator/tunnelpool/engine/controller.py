@@ -252,16 +252,15 @@ class Controller:
             )
             if current is None or current["metadata"].get("uid") != write.raw["metadata"].get("uid"):
                 continue
-            if (current.get("status") or {}) != write.status:
-                wait_s = self._telling.wait_s(
-                    current["metadata"].get("uid"), current.get("status") or {}, write.status
-                )
+            told = current.get("status") or {}
+            if told != write.status:
+                wait_s = self._telling.wait_s(current["metadata"].get("uid"), told, write.status)
                 if wait_s is not None:
                     self._queue.add_after(key, wait_s, Lane.USER)
                     continue
                 await self._write(write)
                 # Behind the status, which says what has been told: a restart tells nothing twice.
-                for event in events_of(write.kind, current.get("status") or {}, write.status):
+                for event in events_of(write.kind, told, write.status):
                     await self._cluster.event(
                         current, reason=event.reason, message=event.message, warning=event.warning
                     )

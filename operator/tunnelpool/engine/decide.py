@@ -21,7 +21,7 @@ from tunnelpool.build.status import (
 )
 from tunnelpool.build.status import unreadable as unreadable_status
 from tunnelpool.crd.parsing import InvalidResourceError, parse
-from tunnelpool.crd.v1alpha1 import LBPool, LoadBalancer, Tunnel
+from tunnelpool.crd.v1alpha1 import LBPool, Tunnel
 from tunnelpool.domain.errors import ApiError
 from tunnelpool.domain.hostnames import canonical_hostname
 from tunnelpool.domain.keys import HostKey, Key, MonitorKey, PoolKey, TunnelKey
@@ -37,7 +37,7 @@ from tunnelpool.engine.gather.remains import Census
 from tunnelpool.engine.hindrances import hindrance
 from tunnelpool.engine.ports import Clock, Cloud
 from tunnelpool.engine.room import Room
-from tunnelpool.engine.topology import Topology
+from tunnelpool.engine.topology import Topology, place_of
 from tunnelpool.engine.waiting import awaits_first_verdict, awaits_verdict, awaits_witness
 from tunnelpool.plan import remote as remote_plan
 from tunnelpool.plan import tunnel as tunnel_plan
@@ -254,7 +254,7 @@ class Decider:
                     ),
                 )
                 for one in snapshot.lbpools
-                if (raw := snapshot.raws.get(_place(one)))
+                if (raw := snapshot.raws.get(place_of(one)))
             )
             return Decision((), statuses, None, None, snapshot.problem)
         if cloud is None:
@@ -274,7 +274,7 @@ class Decider:
         statuses_written = []
         problem = self._because(intent.problem, snapshot) or self._failures.get(key)
         for lbpool in snapshot.lbpools:
-            raw = snapshot.raws.get(_place(lbpool))
+            raw = snapshot.raws.get(place_of(lbpool))
             if raw is None:
                 continue
             own = deleting_pool(snapshot, self._failures.get(key)) if lbpool.deleting else problem
@@ -323,7 +323,7 @@ class Decider:
         problem = intent.problem or self._failures.get(key)
         statuses = []
         for balancer in snapshot.load_balancers:
-            raw = snapshot.raws.get(_place(balancer))
+            raw = snapshot.raws.get(place_of(balancer))
             if raw is None:
                 continue
             failed, left = self._failures.get(key), (f"load balancer '{key.hostname}'",)
@@ -394,7 +394,3 @@ def _holds_addresses(pool: ObservedPool, lbpool: LBPool) -> bool:
 
 def _is_waiting(problem: Problem) -> bool:
     return problem.reason in {Reason.WAITING_FOR_CONNECTORS, Reason.WAITING_FOR_POOL, Reason.NO_ORIGINS}
-
-
-def _place(resource: LBPool | LoadBalancer) -> tuple[str, str]:
-    return resource.metadata.namespace, resource.metadata.name
